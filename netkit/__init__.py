@@ -1,0 +1,1 @@
+"""netkit: the network investigation kit."""

@@ -1,0 +1,134 @@
+"""Every error netkit raises, under one root.
+
+    NetkitError
+    ├── InputError (ValueError)     refused before the first AWS call; nothing was done
+    │   ├── ParameterError          a notebook parameter: unknown, missing, ill-typed, secret-looking
+    │   ├── WindowError             empty, reversed or local-time window
+    │   ├── FieldError              a flow-log field that does not exist, or that a query needs and the log lacks
+    │   ├── QueryError              a query name, value or identifier that is refused
+    │   ├── SourceError             a file or table that cannot be read as what it should be
+    │   └── TargetError             sandbox or aws: the wrong account, an endpoint override
+    ├── AwsError                    AWS answered no
+    │   ├── AccessError             denied: not the same as empty
+    │   └── CredentialsError        expired, missing or invalid credentials
+    ├── QueryFailed                 an engine accepted the query and then failed it
+    ├── BudgetError                 the estimate is above the budget; nothing was started
+    ├── PlanError                   a Plan that cannot be applied
+    │   ├── NotArmedError           apply() without armed=True
+    │   ├── ConflictError           something with that name exists and differs
+    │   └── StepFailed              one step failed; what was done before it is in the ledger
+    ├── FindingError                a finding that breaks the contract
+    ├── NotebookFailed              a notebook raised; the partial notebook is kept and named
+    └── SandboxError                the local AWS did not start or is not there
+
+A message has at most three lines: what failed, on which resource, what to do next. The same three are fields, so a
+caller need not parse them. No message carries frame locals, request headers or key material.
+"""
+
+from __future__ import annotations
+
+import re
+
+_KEY_MATERIAL = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+
+
+def redact(text: str) -> str:
+    """The text with access key ids and anything of the shape of a secret key blanked out."""
+    return _KEY_MATERIAL.sub("[redacted]", text)
+
+
+class NetkitError(Exception):
+    """Root of all netkit errors: `what` failed, on which `subject`, and `hint`, what to do next."""
+
+    def __init__(self, what: str, *, subject: str = "", hint: str = "") -> None:
+        self.what = redact(what)
+        self.subject = redact(subject)
+        self.hint = redact(hint)
+        super().__init__(self.what, self.subject, self.hint)
+
+    def __str__(self) -> str:
+        lines = (self.what, f"on: {self.subject}" if self.subject else "", f"next: {self.hint}" if self.hint else "")
+        return "\n".join(" ".join(line.split()) for line in lines if line)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.subject, self.hint))
+
+
+def _rebuild(kind: type[NetkitError], what: str, subject: str, hint: str) -> NetkitError:
+    return kind(what, subject=subject, hint=hint)
+
+
+class InputError(NetkitError, ValueError):
+    """Bad input, refused before the first AWS call."""
+
+
+class ParameterError(InputError):
+    """A notebook parameter that is unknown, missing, ill-typed or looks like a secret."""
+
+
+class WindowError(InputError):
+    """A window that is empty, reversed, unbounded or in local time."""
+
+
+class FieldError(InputError):
+    """A flow-log field that does not exist, or that a query needs and the log does not carry."""
+
+
+class QueryError(InputError):
+    """A query name, parameter value or identifier that is refused."""
+
+
+class SourceError(InputError):
+    """A file, folder, bucket or table that cannot be read as flow logs."""
+
+
+class TargetError(InputError):
+    """The target is not the one that was named: wrong account, or an endpoint override beside target="aws"."""
+
+
+class AwsError(NetkitError):
+    """AWS refused a call; `what` has the operation and AWS's own code and message."""
+
+
+class AccessError(AwsError):
+    """AWS denied a call. Denied is not empty."""
+
+
+class CredentialsError(AwsError):
+    """Credentials are missing, expired or not valid."""
+
+
+class QueryFailed(NetkitError):
+    """A query engine accepted a query and then failed it; `what` has its reason."""
+
+
+class BudgetError(NetkitError):
+    """The estimate is above the budget, so nothing was started."""
+
+
+class PlanError(NetkitError):
+    """A Plan that cannot be applied."""
+
+
+class NotArmedError(PlanError):
+    """apply() was called without armed=True."""
+
+
+class ConflictError(PlanError):
+    """Something with that name exists and differs; it is never replaced."""
+
+
+class StepFailed(PlanError):
+    """One step of a plan failed. What was done before it is in the ledger; run it again to go on."""
+
+
+class FindingError(NetkitError):
+    """A finding that breaks the findings contract."""
+
+
+class NotebookFailed(NetkitError):
+    """A notebook raised an error; `subject` is the partial notebook that was kept."""
+
+
+class SandboxError(NetkitError):
+    """The local AWS did not start, or is not there."""

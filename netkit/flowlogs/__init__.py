@@ -1,0 +1,1 @@
+"""VPC Flow Logs: provision, read, query."""
