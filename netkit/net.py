@@ -21,7 +21,7 @@ TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 def protocol_number(protocol: str | int) -> int:
     """The IANA number of a protocol given by name or number. Raises InputError for anything else."""
     text = str(protocol).strip().lower()
-    number = _NUMBERS.get(text, int(text) if text.isdecimal() else -1)
+    number = _NUMBERS.get(text, int(text) if text.isascii() and text.isdecimal() else -1)
     if not 0 <= number <= 255:
         raise InputError(f"{protocol!r} is not an IP protocol", hint="use a name such as tcp, or a number from 0 to 255")
     return number
@@ -35,7 +35,7 @@ def protocol_name(number: int) -> str:
 def parse_port(port: int | str, *, name: str = "port") -> int:
     """A port as int. Raises InputError unless it is a whole number from 0 to 65535."""
     text = str(port).strip()
-    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
         raise InputError(f"{name} {port!r} is not a port", hint="ports are whole numbers from 0 to 65535")
     return int(text)
 
