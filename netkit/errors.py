@@ -29,7 +29,9 @@ from __future__ import annotations
 
 import re
 
-_KEY_MATERIAL = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+_KEY_MATERIAL = re.compile(
+    r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
+)
 
 
 def redact(text: str) -> str:

@@ -40,7 +40,10 @@ class Window:
                 )
             object.__setattr__(self, name, moment.astimezone(UTC))
         if self.end <= self.start:
-            raise WindowError(f"the window {self} is {'empty' if self.end == self.start else 'reversed'}", hint="end must come after start")
+            raise WindowError(
+                f"the window {self} is {'empty' if self.end == self.start else 'reversed'}",
+                hint="end must come after start",
+            )
 
     @classmethod
     def parse(cls, start: str, end: str = "", *, now: datetime | None = None) -> Window:
@@ -50,7 +53,9 @@ class Window:
         """
         if relative := _RELATIVE.match(start.strip().lower()):
             if end:
-                raise WindowError(f"the window start {start!r} is relative, so it takes no end", hint='leave the end ""')
+                raise WindowError(
+                    f"the window start {start!r} is relative, so it takes no end", hint='leave the end ""'
+                )
             upto = now or datetime.now(UTC)
             return cls(upto - timedelta(**{_UNITS[relative[2]]: int(relative[1])}), upto)
         return cls(_utc(start, "start"), _utc(end, "end"))
@@ -84,10 +89,13 @@ def _utc(text: str, name: str) -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise WindowError(
-            f"the window's {name} {text!r} is not a time", hint='write ISO 8601 in UTC, as "2026-11-19T08:00:00Z", or "last 6h"'
+            f"the window's {name} {text!r} is not a time",
+            hint='write ISO 8601 in UTC, as "2026-11-19T08:00:00Z", or "last 6h"',
         ) from None
     if moment.tzinfo is None or moment.utcoffset() != timedelta(0):
-        raise WindowError(f"the window's {name} {text!r} is not in UTC", hint="end it with Z; AWS writes flow logs in UTC")
+        raise WindowError(
+            f"the window's {name} {text!r} is not in UTC", hint="end it with Z; AWS writes flow logs in UTC"
+        )
     return moment
 
 
@@ -131,12 +139,16 @@ class Coverage:
 
     def __post_init__(self) -> None:
         if self.state not in COVERAGE_STATES:
-            raise InputError(f"coverage state {self.state!r} is none of {', '.join(COVERAGE_STATES)}", subject=self.table)
+            raise InputError(
+                f"coverage state {self.state!r} is none of {', '.join(COVERAGE_STATES)}", subject=self.table
+            )
 
     def __str__(self) -> str:
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         note = f" ({self.note})" if self.note else ""
-        return f"{self.table} in {self.account or '-'}/{self.region or '-'}: {self.state}, {self.rows} rows{skipped}{note}"
+        return (
+            f"{self.table} in {self.account or '-'}/{self.region or '-'}: {self.state}, {self.rows} rows{skipped}{note}"
+        )
 
 
 @dataclass(frozen=True)
@@ -187,7 +199,9 @@ class Finding:
         try:
             json.dumps(self.as_dict())
         except TypeError as problem:
-            raise FindingError(f"the evidence is not JSON: {problem}", subject=self.code, hint="use plain numbers, strings and lists") from None
+            raise FindingError(
+                f"the evidence is not JSON: {problem}", subject=self.code, hint="use plain numbers, strings and lists"
+            ) from None
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON values, tuples as lists."""
@@ -201,7 +215,12 @@ class Finding:
         return f"{self.code} [{self.status}, {self.severity}] {self.claim}"
 
     def _repr_html_(self) -> str:
-        rows = {"claim": self.claim, "subject": ", ".join(self.subject), "next step": self.next_step, "limits": "; ".join(self.limits)}
+        rows = {
+            "claim": self.claim,
+            "subject": ", ".join(self.subject),
+            "next step": self.next_step,
+            "limits": "; ".join(self.limits),
+        }
         cells = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items() if text)
         return f"<p><b>{html.escape(self.code)}</b> {self.status}, {self.severity}</p><table>{cells}</table>"
 

@@ -23,7 +23,9 @@ def protocol_number(protocol: str | int) -> int:
     text = str(protocol).strip().lower()
     number = _NUMBERS.get(text, int(text) if text.isascii() and text.isdecimal() else -1)
     if not 0 <= number <= 255:
-        raise InputError(f"{protocol!r} is not an IP protocol", hint="use a name such as tcp, or a number from 0 to 255")
+        raise InputError(
+            f"{protocol!r} is not an IP protocol", hint="use a name such as tcp, or a number from 0 to 255"
+        )
     return number
 
 

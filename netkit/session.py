@@ -27,9 +27,29 @@ from botocore.exceptions import (
 from netkit.errors import AccessError, AwsError, CredentialsError, TargetError
 from netkit.model import Coverage
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "AuthorizationError", "403")
-_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException")
-_CREDENTIAL_ERRORS = (NoCredentialsError, PartialCredentialsError, SSOTokenLoadError, TokenRetrievalError, UnauthorizedSSOTokenError)
+_DENIED = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedException",
+    "AuthorizationError",
+    "403",
+)
+_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "AuthFailure",
+    "UnrecognizedClientException",
+)
+_CREDENTIAL_ERRORS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOTokenLoadError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 # Standard retries back off on throttling; a read of many pages meets it sooner or later.
 _CONFIG = botocore.config.Config(retries={"mode": "standard", "max_attempts": 8}, user_agent_extra="netkit")
 
@@ -91,18 +111,30 @@ def aws_errors(operation: str) -> Iterator[None]:
         # From None: botocore's traceback would carry the request into a notebook's output.
         raise _translated(error, operation) from None
     except _CREDENTIAL_ERRORS as error:
-        raise CredentialsError(f"no valid AWS credentials: {error}", subject=operation, hint="sign in again, as aws sso login") from None
+        raise CredentialsError(
+            f"no valid AWS credentials: {error}", subject=operation, hint="sign in again, as aws sso login"
+        ) from None
     except BotoCoreError as error:
-        raise AwsError(f"the call did not reach AWS: {error}", subject=operation, hint="check the network and the region") from None
+        raise AwsError(
+            f"the call did not reach AWS: {error}", subject=operation, hint="check the network and the region"
+        ) from None
 
 
 def _translated(error: ClientError, operation: str) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "Unknown")
     message = error.response.get("Error", {}).get("Message", "")
     if code in _DENIED or code.startswith("AccessDenied"):
-        return AccessError(f"AWS denied {operation} ({code}): {message}", subject=operation, hint=f"the caller needs {operation.replace('_', '')}")
+        return AccessError(
+            f"AWS denied {operation} ({code}): {message}",
+            subject=operation,
+            hint=f"the caller needs {operation.replace('_', '')}",
+        )
     if code in _CREDENTIALS:
-        return CredentialsError(f"AWS does not take these credentials ({code}): {message}", subject=operation, hint="sign in again, as aws sso login")
+        return CredentialsError(
+            f"AWS does not take these credentials ({code}): {message}",
+            subject=operation,
+            hint="sign in again, as aws sso login",
+        )
     return AwsError(f"AWS refused {operation} ({code}): {message}", subject=operation)
 
 
@@ -131,13 +163,16 @@ def _sandbox(region: str) -> Session:
     from netkit import sandbox  # nothing else may import it, and AWS users need not have it
 
     where = sandbox.ensure()
-    session = boto3.Session(botocore_session=_isolated(where.endpoint), region_name=region, aws_access_key_id="testing", aws_secret_access_key="testing")
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}  # moto asks for some, and checks none
+    session = boto3.Session(botocore_session=_isolated(where.endpoint), region_name=region, **keys)
     return Session("sandbox", where.account_id, region, "the sandbox", session)
 
 
 def _isolated(endpoint: str) -> botocore.session.Session:
     """A botocore session that knows one endpoint, and none of the user's files: a stray call cannot leave this machine."""
-    core = botocore.session.Session(session_vars={"config_file": (None, None, os.devnull, None), "credentials_file": (None, None, os.devnull, None)})
+    core = botocore.session.Session(
+        session_vars={"config_file": (None, None, os.devnull, None), "credentials_file": (None, None, os.devnull, None)}
+    )
     core.get_component("config_store").set_config_variable("endpoint_url", endpoint)
     return core
 
@@ -145,17 +180,34 @@ def _isolated(endpoint: str) -> botocore.session.Session:
 def _aws(region: str, profile: str, account_id: str) -> Session:
     override = sorted(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL"))
     if override:
-        raise TargetError('target="aws" beside an endpoint override', subject=", ".join(override), hint=f"unset {override[0]}, or use target=\"sandbox\"")
+        raise TargetError(
+            'target="aws" beside an endpoint override',
+            subject=", ".join(override),
+            hint=f'unset {override[0]}, or use target="sandbox"',
+        )
     if not re.fullmatch(r"\d{12}", account_id):
-        raise TargetError(f'target="aws" needs account_id, twelve digits; it is {account_id!r}', hint='quote it in YAML: account_id: "000123456701"')
+        raise TargetError(
+            f'target="aws" needs account_id, twelve digits; it is {account_id!r}',
+            hint='quote it in YAML: account_id: "000123456701"',
+        )
     try:
         session = boto3.Session(profile_name=profile or None, region_name=region)
     except ProfileNotFound:
-        raise TargetError(f"there is no AWS profile {profile!r}", hint="aws configure list-profiles shows those there are") from None
+        raise TargetError(
+            f"there is no AWS profile {profile!r}", hint="aws configure list-profiles shows those there are"
+        ) from None
     if session._session.get_config_variable("endpoint_url"):
-        raise TargetError('target="aws" beside an endpoint override', subject=f"profile {profile or 'default'}", hint="remove endpoint_url from the profile")
+        raise TargetError(
+            'target="aws" beside an endpoint override',
+            subject=f"profile {profile or 'default'}",
+            hint="remove endpoint_url from the profile",
+        )
     with aws_errors("sts:get_caller_identity"):
         caller = _client(session, "sts").get_caller_identity()
     if caller["Account"] != account_id:
-        raise TargetError(f"the caller is in account {caller['Account']}, not {account_id}", subject=profile or "default profile", hint="choose another profile")
+        raise TargetError(
+            f"the caller is in account {caller['Account']}, not {account_id}",
+            subject=profile or "default profile",
+            hint="choose another profile",
+        )
     return Session("aws", account_id, region, caller["Arn"], session)

@@ -89,7 +89,13 @@ def test_confirmed_needs_coverage_that_is_ok() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"code": "portscan"}, {"status": "maybe"}, {"severity": "severe"}, {"claim": " "}, {"evidence": {"when": datetime(2026, 1, 1)}}],  # noqa: DTZ001
+    [
+        {"code": "portscan"},
+        {"status": "maybe"},
+        {"severity": "severe"},
+        {"claim": " "},
+        {"evidence": {"when": datetime(2026, 1, 1)}},
+    ],  # noqa: DTZ001
 )
 def test_a_finding_out_of_contract_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(FindingError):
@@ -105,7 +111,9 @@ def test_a_finding_escapes_what_it_shows() -> None:
     assert "<script>" not in finding(claim="<script>alert(1)</script>")._repr_html_()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NetkitError)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NetkitError)]
+)
 def test_every_error_survives_a_pickle_and_has_three_lines(kind: type[NetkitError]) -> None:
     error = kind("it\nfailed", subject="eni-1", hint="do this")
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
@@ -138,7 +146,9 @@ def test_protocol_names_are_unique() -> None:
 
 
 @given(st.ip_addresses(), st.integers(0, 128))
-def test_cidr_bounds_hold_exactly_the_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, length: int) -> None:
+def test_cidr_bounds_hold_exactly_the_network(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address, length: int
+) -> None:
     network = ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False)
     low, high = cidr_bounds(str(network))
     assert high - low + 1 == network.num_addresses

@@ -66,10 +66,24 @@ _ALL = [
     *_fields(4, "az-id sublocation-type sublocation-id"),
     *_fields(5, "pkt-src-aws-service pkt-dst-aws-service flow-direction", _BOTH),
     *_fields(5, "traffic-path:i"),
-    *_fields(6, "resource-type tgw-id tgw-attachment-id tgw-src-vpc-account-id tgw-dst-vpc-account-id tgw-src-vpc-id tgw-dst-vpc-id", ("tgw",)),
-    *_fields(6, "tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni tgw-dst-eni tgw-src-az-id tgw-dst-az-id tgw-pair-attachment-id", ("tgw",)),
-    *_fields(6, "packets-lost-no-route:l packets-lost-blackhole:l packets-lost-mtu-exceeded:l packets-lost-ttl-expired:l", ("tgw",)),
-    *_fields(7, "ecs-cluster-arn ecs-cluster-name ecs-container-instance-arn ecs-container-instance-id ecs-container-id"),
+    *_fields(
+        6,
+        "resource-type tgw-id tgw-attachment-id tgw-src-vpc-account-id tgw-dst-vpc-account-id tgw-src-vpc-id tgw-dst-vpc-id",
+        ("tgw",),
+    ),
+    *_fields(
+        6,
+        "tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni tgw-dst-eni tgw-src-az-id tgw-dst-az-id tgw-pair-attachment-id",
+        ("tgw",),
+    ),
+    *_fields(
+        6,
+        "packets-lost-no-route:l packets-lost-blackhole:l packets-lost-mtu-exceeded:l packets-lost-ttl-expired:l",
+        ("tgw",),
+    ),
+    *_fields(
+        7, "ecs-cluster-arn ecs-cluster-name ecs-container-instance-arn ecs-container-instance-id ecs-container-id"
+    ),
     *_fields(7, "ecs-second-container-id ecs-service-name ecs-task-definition-arn ecs-task-arn ecs-task-id"),
     *_fields(8, "reject-reason"),
     *_fields(9, "resource-id"),
@@ -88,13 +102,37 @@ DEFAULT_V2: tuple[str, ...] = tuple(field.name for field in _ALL if field.versio
 INVESTIGATION: tuple[str, ...] = (
     *DEFAULT_V2,
     *("vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr", "region", "az-id"),
-    *("pkt-src-aws-service", "pkt-dst-aws-service", "flow-direction", "traffic-path", "reject-reason", "interface-type"),
+    *(
+        "pkt-src-aws-service",
+        "pkt-dst-aws-service",
+        "flow-direction",
+        "traffic-path",
+        "reject-reason",
+        "interface-type",
+    ),
 )
 
 TGW_DEFAULT: tuple[str, ...] = (
-    *("version", "resource-type", "account-id", "tgw-id", "tgw-attachment-id", "tgw-src-vpc-account-id", "tgw-dst-vpc-account-id"),
+    *(
+        "version",
+        "resource-type",
+        "account-id",
+        "tgw-id",
+        "tgw-attachment-id",
+        "tgw-src-vpc-account-id",
+        "tgw-dst-vpc-account-id",
+    ),
     *("tgw-src-vpc-id", "tgw-dst-vpc-id", "tgw-src-subnet-id", "tgw-dst-subnet-id", "tgw-src-eni", "tgw-dst-eni"),
-    *("tgw-src-az-id", "tgw-dst-az-id", "tgw-pair-attachment-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol"),
+    *(
+        "tgw-src-az-id",
+        "tgw-dst-az-id",
+        "tgw-pair-attachment-id",
+        "srcaddr",
+        "dstaddr",
+        "srcport",
+        "dstport",
+        "protocol",
+    ),
     *("packets", "bytes", "start", "end", "log-status", "type", "packets-lost-no-route", "packets-lost-blackhole"),
     *("packets-lost-mtu-exceeded", "packets-lost-ttl-expired", "tcp-flags", "region", "flow-direction"),
     *("pkt-src-aws-service", "pkt-dst-aws-service"),
@@ -124,9 +162,15 @@ def get_field(name: str, family: Family = "vpc") -> Field:
     allowed = [one.name for one in FIELDS.values() if family in one.families]
     if field is None:
         near = difflib.get_close_matches(text.lower().replace("_", "-"), allowed, n=1, cutoff=0.5)
-        raise FieldError(f"{name!r} is not a flow-log field", hint=f"did you mean {near[0]}?" if near else "see netkit.flowlogs.fields.FIELDS")
+        raise FieldError(
+            f"{name!r} is not a flow-log field",
+            hint=f"did you mean {near[0]}?" if near else "see netkit.flowlogs.fields.FIELDS",
+        )
     if family not in field.families:
-        raise FieldError(f"the field {field.name} is not for {'Transit Gateway' if family == 'tgw' else 'VPC'} flow logs", hint="leave it out")
+        raise FieldError(
+            f"the field {field.name} is not for {'Transit Gateway' if family == 'tgw' else 'VPC'} flow logs",
+            hint="leave it out",
+        )
     return field
 
 
@@ -140,7 +184,11 @@ def check_fields(names: Iterable[str], family: Family = "vpc") -> tuple[tuple[st
     for name in names:
         meant = _TRANSLATED.get(name.strip(), name)
         if meant is not name:
-            notices.append(Notice(f"${{{name}}}", f"${{{meant}}}", "AWS has no such field; it is a label in a metric-filter sample"))
+            notices.append(
+                Notice(
+                    f"${{{name}}}", f"${{{meant}}}", "AWS has no such field; it is a label in a metric-filter sample"
+                )
+            )
         field = get_field(meant, family)
         if field.name in found:
             raise FieldError(f"the field {field.name} is given twice", hint="name every field once")
@@ -162,7 +210,10 @@ def parse_format(log_format: str, family: Family = "vpc") -> tuple[tuple[str, ..
         return check_fields(text.split(), family)
     rest = _TOKEN.sub("", text).strip()
     if rest:
-        raise FieldError(f"the log format has text outside of its fields: {rest.split()[0]!r}", hint="write ${field} ${field} …, with spaces between")
+        raise FieldError(
+            f"the log format has text outside of its fields: {rest.split()[0]!r}",
+            hint="write ${field} ${field} …, with spaces between",
+        )
     return check_fields(_TOKEN.findall(text), family)
 
 

@@ -17,7 +17,16 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from netkit.errors import InputError, QueryError
-from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS, TGW_DEFAULT, Family, check_fields, log_format, parse_format
+from netkit.flowlogs.fields import (
+    COLUMNS,
+    DEFAULT_V2,
+    FIELDS,
+    TGW_DEFAULT,
+    Family,
+    check_fields,
+    log_format,
+    parse_format,
+)
 from netkit.model import Window
 
 Destination = Literal["s3", "cloud-watch-logs", "kinesis-data-firehose"]
@@ -76,7 +85,9 @@ class FlowLogSpec:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{12}", self.account):
-            raise InputError(f"account {self.account!r} is not twelve digits", hint='quote it in YAML: account_id: "000123456701"')
+            raise InputError(
+                f"account {self.account!r} is not twelve digits", hint='quote it in YAML: account_id: "000123456701"'
+            )
         if self.resource_type not in RESOURCE_TYPES:
             raise InputError(f"resource type {self.resource_type!r} is none of {', '.join(RESOURCE_TYPES)}")
         names, _ = check_fields(self.fields or self.default_fields, self.family)
@@ -101,11 +112,15 @@ class FlowLogSpec:
     def _check_resources(self) -> None:
         limit = 25 if self.is_tgw else 300
         if len(self.resource_ids) > limit:
-            raise InputError(f"{len(self.resource_ids)} resources in one flow-log request; AWS takes {limit}", hint="split them")
+            raise InputError(
+                f"{len(self.resource_ids)} resources in one flow-log request; AWS takes {limit}", hint="split them"
+            )
         start = RESOURCE_TYPES[self.resource_type]
         for one in self.resource_ids:
             if not re.fullmatch(rf"{start}([0-9a-f]{{8}}|[0-9a-f]{{17}})", one):
-                raise InputError(f"{one!r} is not the id of a {self.resource_type}", hint=f"{start} and 8 or 17 hex digits")
+                raise InputError(
+                    f"{one!r} is not the id of a {self.resource_type}", hint=f"{start} and 8 or 17 hex digits"
+                )
 
     def _check_destination(self) -> None:
         if self.destination == "s3":
@@ -173,7 +188,10 @@ class FlowLogSpec:
         """The spec of one entry of DescribeFlowLogs. Its resource type follows from the id of the resource."""
         resource = flow_log["ResourceId"]
         # The longest prefix decides: tgw-attach-… also starts with tgw-.
-        kind = max((one for one, start in RESOURCE_TYPES.items() if resource.startswith(start)), key=lambda one: len(RESOURCE_TYPES[one]))
+        kind = max(
+            (one for one, start in RESOURCE_TYPES.items() if resource.startswith(start)),
+            key=lambda one: len(RESOURCE_TYPES[one]),
+        )
         options = flow_log.get("DestinationOptions") or {}
         destination = flow_log.get("LogDestinationType", "cloud-watch-logs")
         where = flow_log.get("LogDestination", "")
@@ -189,7 +207,8 @@ class FlowLogSpec:
             destination=destination,
             bucket=bucket,
             prefix=prefix,
-            log_group=flow_log.get("LogGroupName") or (where.partition(":log-group:")[2].removesuffix(":*") if destination == "cloud-watch-logs" else ""),
+            log_group=flow_log.get("LogGroupName")
+            or (where.partition(":log-group:")[2].removesuffix(":*") if destination == "cloud-watch-logs" else ""),
             role_arn=flow_log.get("DeliverLogsPermissionArn", ""),
             stream_arn=where if destination == "kinesis-data-firehose" else "",
             file_format=options.get("FileFormat", "plain-text"),
@@ -200,7 +219,9 @@ class FlowLogSpec:
 
     def writes_like(self, other: FlowLogSpec) -> bool:
         """Whether both write the same records to the same place, whatever resources they log and with whatever role."""
-        return replace(self, resource_ids=(), resource_type=other.resource_type, role_arn="") == replace(other, resource_ids=(), role_arn="")
+        return replace(self, resource_ids=(), resource_type=other.resource_type, role_arn="") == replace(
+            other, resource_ids=(), role_arn=""
+        )
 
     @property
     def base_key(self) -> str:
@@ -233,9 +254,13 @@ class FlowLogSpec:
         if self.hive:
             tail = "aws-account-id=${acct}/aws-service=vpcflowlogs/aws-region=${rgn}/year=${year}/month=${month}/day=${day}/"
             return f"s3://{self.bucket}/{self.base_key}{tail}" + ("hour=${hour}/" if self.per_hour else "")
-        return f"s3://{self.bucket}/{self.base_key}${{acct}}/vpcflowlogs/${{rgn}}/${{dt}}/" + ("${hour}/" if self.per_hour else "")
+        return f"s3://{self.bucket}/{self.base_key}${{acct}}/vpcflowlogs/${{rgn}}/${{dt}}/" + (
+            "${hour}/" if self.per_hour else ""
+        )
 
-    def table_properties(self, *, since: str = "2024", accounts: Sequence[str] = (), regions: Sequence[str] = ()) -> dict[str, str]:
+    def table_properties(
+        self, *, since: str = "2024", accounts: Sequence[str] = (), regions: Sequence[str] = ()
+    ) -> dict[str, str]:
         """TBLPROPERTIES: partition projection from the year `since` on, for these accounts and regions (default: the spec's)."""
         properties = {"projection.enabled": "true", "storage.location.template": self.location_template}
         for key, values in (("acct", accounts or (self.account,)), ("rgn", regions or (self.region,))):
@@ -245,7 +270,11 @@ class FlowLogSpec:
             for key, span, digits in (("year", f"{since},2035", 0), ("month", "1,12", 2), ("day", "1,31", 2)):
                 properties |= _integer(key, span, digits)
         else:
-            properties |= {"projection.dt.type": "date", "projection.dt.format": "yyyy/MM/dd", "projection.dt.range": f"{since}/01/01,NOW"}
+            properties |= {
+                "projection.dt.type": "date",
+                "projection.dt.format": "yyyy/MM/dd",
+                "projection.dt.range": f"{since}/01/01,NOW",
+            }
             properties |= {"projection.dt.interval": "1", "projection.dt.interval.unit": "DAYS"}
         if self.per_hour:
             properties |= _integer("hour", "0,23", 2)
@@ -253,13 +282,25 @@ class FlowLogSpec:
             properties["skip.header.line.count"] = "1"
         return properties
 
-    def ddl(self, database: str, table: str, *, since: str = "2024", accounts: Sequence[str] = (), regions: Sequence[str] = ()) -> str:
+    def ddl(
+        self,
+        database: str,
+        table: str,
+        *,
+        since: str = "2024",
+        accounts: Sequence[str] = (),
+        regions: Sequence[str] = (),
+    ) -> str:
         """CREATE EXTERNAL TABLE for this spec. Raises QueryError for a database or table name out of the allow-list."""
         check_identifier(database)
         check_identifier(table)
         columns = ",\n  ".join(f"`{FIELDS[name].column}` {FIELDS[name].athena}" for name in self.fields)
         keys = ", ".join(f"`{key}` string" for key in self.partition_keys)
-        stored = "STORED AS PARQUET" if self.file_format == "parquet" else "ROW FORMAT DELIMITED FIELDS TERMINATED BY ' '\nSTORED AS TEXTFILE"
+        stored = (
+            "STORED AS PARQUET"
+            if self.file_format == "parquet"
+            else "ROW FORMAT DELIMITED FIELDS TERMINATED BY ' '\nSTORED AS TEXTFILE"
+        )
         pairs = self.table_properties(since=since, accounts=accounts, regions=regions).items()
         properties = ",\n  ".join(f"'{key}'='{value}'" for key, value in pairs)
         return (
@@ -276,16 +317,25 @@ def _integer(key: str, span: str, digits: int) -> dict[str, str]:
 def check_identifier(name: str) -> str:
     """A database, table or workgroup-safe column name. Raises QueryError unless it is a lower-case Athena identifier."""
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,127}", name):
-        raise QueryError(f"{name[:60]!r} is not a name netkit puts into SQL", hint="lower-case letters, digits and underscores, at most 128")
+        raise QueryError(
+            f"{name[:60]!r} is not a name netkit puts into SQL",
+            hint="lower-case letters, digits and underscores, at most 128",
+        )
     return name
 
 
 def check_bucket(name: str) -> str:
     """A bucket name by S3's rules for general purpose buckets. Raises InputError, saying which rule."""
     hint = "3 to 63 of a-z, 0-9, dot and hyphen, beginning and ending with a letter or digit"
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) or ".." in name or re.fullmatch(r"(\d+\.){3}\d+", name):
+    if (
+        not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name)
+        or ".." in name
+        or re.fullmatch(r"(\d+\.){3}\d+", name)
+    ):
         raise InputError(f"AWS refuses the bucket name {name[:80]!r}", hint=hint)
-    reserved = name.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or name.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
+    reserved = name.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or name.endswith(
+        ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+    )
     if reserved:
         raise InputError(f"the bucket name {name!r} uses a reserved prefix or suffix", hint=hint)
     return name
@@ -295,13 +345,20 @@ def check_prefix(prefix: str) -> str:
     """A key prefix without slashes at its ends. Raises InputError for "AWSLogs", which AWS reserves."""
     text = prefix.strip("/")
     if text.split("/")[0] == "AWSLogs":
-        raise InputError("the prefix of a flow-log destination may not be AWSLogs", hint="AWS adds AWSLogs/ itself; leave the prefix empty")
+        raise InputError(
+            "the prefix of a flow-log destination may not be AWSLogs",
+            hint="AWS adds AWSLogs/ itself; leave the prefix empty",
+        )
     if text and not re.fullmatch(r"[A-Za-z0-9!_.*'()/-]{1,512}", text):
-        raise InputError(f"the prefix {prefix[:80]!r} has characters that S3 advises against", hint="letters, digits and !_.*'()/-")
+        raise InputError(
+            f"the prefix {prefix[:80]!r} has characters that S3 advises against", hint="letters, digits and !_.*'()/-"
+        )
     return text
 
 
-def partition_predicates(keys: Sequence[str], window: Window, *, date_format: str = "yyyy/MM/dd") -> tuple[str, list[str]]:
+def partition_predicates(
+    keys: Sequence[str], window: Window, *, date_format: str = "yyyy/MM/dd"
+) -> tuple[str, list[str]]:
     """SQL predicates, with ? for each value, that keep the partitions in which records of the window can be.
 
     keys: the table's partition columns. Known are dt, date or day alone (a date in `date_format`), year, month, day and
@@ -333,11 +390,9 @@ def _calendar(keys: Sequence[str]) -> list[tuple[str, str]]:
 def _dates(keys: Sequence[str], date_format: str) -> list[tuple[str, str]]:
     fmt = date_format.replace("yyyy", "%Y").replace("MM", "%m").replace("dd", "%d").replace("HH", "%H")
     found = [(key, fmt) for key in ("dt", "date", "day") if key in keys][:1]
-    return found + [("hour", "%H")] if found and "hour" in keys else found
+    return [*found, ("hour", "%H")] if found and "hour" in keys else found
 
 
 def columns_known(columns: Sequence[str]) -> tuple[str, ...]:
     """Of a table's columns those that are flow-log fields."""
     return tuple(name for name in columns if name in COLUMNS)
-
-
