@@ -196,7 +196,7 @@ def _aws(region: str, profile: str, account_id: str) -> Session:
         raise TargetError(
             f"there is no AWS profile {profile!r}", hint="aws configure list-profiles shows those there are"
         ) from None
-    if session._session.get_config_variable("endpoint_url"):
+    if _overridden(session._session):
         raise TargetError(
             'target="aws" beside an endpoint override',
             subject=f"profile {profile or 'default'}",
@@ -211,3 +211,10 @@ def _aws(region: str, profile: str, account_id: str) -> Session:
             hint="choose another profile",
         )
     return Session("aws", account_id, region, caller["Arn"], session)
+
+
+def _overridden(core: botocore.session.Session) -> bool:
+    """Whether the profile sends any service somewhere else (endpoint_url, or a services section that has one)."""
+    profile = core.get_scoped_config()
+    services = core.full_config.get("services", {}).get(profile.get("services", ""), {})
+    return "endpoint_url" in profile or any("endpoint_url" in one for one in services.values() if isinstance(one, dict))
