@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -218,3 +218,27 @@ def _overridden(core: botocore.session.Session) -> bool:
     profile = core.get_scoped_config()
     services = core.full_config.get("services", {}).get(profile.get("services", ""), {})
     return "endpoint_url" in profile or any("endpoint_url" in one for one in services.values() if isinstance(one, dict))
+
+
+# One cheap read for each table that the notebooks need: (service, operation, key of the answer).
+_READS = (
+    ("ec2", "describe_vpcs", "Vpcs"),
+    ("ec2", "describe_network_interfaces", "NetworkInterfaces"),
+    ("ec2", "describe_flow_logs", "FlowLogs"),
+    ("s3", "list_buckets", "Buckets"),
+    ("athena", "list_work_groups", "WorkGroups"),
+    ("glue", "get_databases", "DatabaseList"),
+    ("logs", "describe_log_groups", "logGroups"),
+)
+
+
+def may_call(session: Session) -> tuple[Coverage, ...]:
+    """What the caller may read of what the notebooks need, by trying: one Coverage row a call, "denied" with AWS's words.
+
+    Nothing is written, so the rights to change things are not tested: a Plan says which calls it will make.
+    """
+    return tuple(
+        replace(coverage, table=f"{service}:{operation}")
+        for service, operation, key in _READS
+        for _, coverage in [session.read(service, operation, key)]
+    )
