@@ -1,0 +1,14 @@
+-- question: Which outside addresses belong to an AWS service?
+-- fields: pkt_srcaddr pkt_dstaddr pkt_src_aws_service pkt_dst_aws_service log_status
+-- column address: str | address in the packet
+-- column aws_service: str | service code of AWS's ip-ranges
+-- column records: int | flow records
+SELECT address, aws_service, COUNT(*) AS records
+FROM (
+  SELECT pkt_srcaddr AS address, pkt_src_aws_service AS aws_service FROM flows WHERE log_status = 'OK'
+  UNION ALL
+  SELECT pkt_dstaddr AS address, pkt_dst_aws_service AS aws_service FROM flows WHERE log_status = 'OK'
+) AS ends
+WHERE COALESCE(NULLIF(aws_service, '-'), '') <> ''
+GROUP BY address, aws_service
+ORDER BY records DESC, address, aws_service
