@@ -18,7 +18,7 @@ Severity = Literal["info", "low", "medium", "high", "critical"]
 
 STATUSES: tuple[Status, ...] = ("confirmed", "refuted", "inconclusive")
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
-COVERAGE_STATES = ("ok", "empty", "denied", "skipped", "partial")
+COVERAGE_STATES = ("ok", "empty", "denied", "skipped")
 
 _RELATIVE = re.compile(r"^last\s*(\d+)\s*([mhdw])$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -127,7 +127,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of one table was seen: account, region, table, state (ok, empty, denied, skipped, partial), rows, skipped."""
+    """How much of one table was seen: account, region, table, state (ok, empty, denied, skipped), rows, skipped."""
 
     account: str
     region: str

@@ -80,7 +80,7 @@ def test_a_flow_and_its_reply() -> None:
 
 
 def test_confirmed_needs_coverage_that_is_ok() -> None:
-    for state in ("empty", "denied", "skipped", "partial"):
+    for state in ("empty", "denied", "skipped"):
         weak = Coverage("123456789012", "us-east-1", "flow logs", state, note="hour 16 missing")
         with pytest.raises(FindingError, match="coverage that is not ok"):
             finding(coverage=(OK, weak))

@@ -71,7 +71,7 @@ class Trust:
     gaps: pd.DataFrame = field(repr=False)
 
     def over(self, interfaces: Iterable[str], first_seen: float, last_seen: float) -> Coverage:
-        """The Coverage of some interfaces over a span: "partial" where a gap touches it, else the source's own state."""
+        """The Coverage of some interfaces over a span: "skipped" where a gap touches it, else the source's own state."""
         wanted = sorted(set(interfaces))
         hit = self.gaps[
             (self.gaps["interface_id"].isin([*wanted, ""]))
@@ -79,7 +79,7 @@ class Trust:
             & (self.gaps["last_seen"] > first_seen)
         ]
         base = self.coverage[0] if self.coverage else Coverage("", "", "flow logs", "empty")
-        worst = next((row for row in self.coverage if row.state not in ("ok", "partial")), None)
+        worst = next((row for row in self.coverage if row.state not in ("ok", "skipped")), None)
         rows = sum(row.rows for row in self.coverage)
         table = f"flow logs at {listed(wanted, 3) or 'all interfaces'}, {clock(first_seen)} to {clock(last_seen)}"
         if worst is not None:
@@ -89,7 +89,7 @@ class Trust:
                 base.account,
                 base.region,
                 table,
-                "partial",
+                "skipped",
                 rows,
                 len(hit),
                 note=f"{hit.iloc[0]['kind']} from {clock(hit.iloc[0]['first_seen'])}",
@@ -101,8 +101,8 @@ class Trust:
         start, end = self.window.epoch()
         whole = self.over((), start, end)
         skipped = sum(row.skipped for row in self.coverage)
-        state = "partial" if whole.state == "ok" and (len(self.gaps) or skipped) else whole.state
-        note = whole.note or (f"{len(self.gaps)} gaps, {skipped} malformed lines" if state == "partial" else "")
+        state = "skipped" if whole.state == "ok" and (len(self.gaps) or skipped) else whole.state
+        note = whole.note or (f"{len(self.gaps)} gaps, {skipped} malformed lines" if state == "skipped" else "")
         return Coverage(whole.account, whole.region, f"flow logs, {self.window}", state, whole.rows, skipped, note)
 
 

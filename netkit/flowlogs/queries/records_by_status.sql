@@ -6,7 +6,7 @@
 -- column packets: int | packets
 -- column bytes: int | bytes
 -- note: A SKIPDATA record stands for any number of lost ones.
--- insights: stats count(*) as records, sum(packets) as packets, sum(bytes) as bytes by log_status, action
+-- insights: stats count(*) as records, sum(f_packets) as packets, sum(f_bytes) as bytes by f_log_status, f_action
 SELECT
   NULLIF(log_status, '-') AS log_status,
   NULLIF(action, '-') AS action,
