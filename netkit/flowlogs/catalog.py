@@ -6,6 +6,7 @@ columns are those of the log, bounded by the window. Its header is made of comme
     -- question: Who sends most bytes to whom?
     -- param limit: int = 10 | rows at most
     -- fields: srcaddr dstaddr bytes action log_status
+    -- optional: type
     -- column bytes: int | bytes sent
     -- aws: VpcFlowLogsTopTalkers
     -- note: what the numbers mean and do not mean
@@ -31,7 +32,7 @@ from netkit.net import cidr_bounds, parse_address, parse_cidr, parse_port, proto
 
 Value = str | int | float
 
-_HEADER = re.compile(r"^--\s*(question|param|fields|column|aws|note|insights)\s*(\w*)\s*:\s*(.*)$")
+_HEADER = re.compile(r"^--\s*(question|param|fields|optional|column|aws|note)\s*(\w*)\s*:\s*(.*)$")
 _PLACEHOLDER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _DTYPES = {"int": "Int64", "float": "Float64", "str": "object", "bool": "boolean"}
 MAX_VALUE = 1000  # Athena takes 1,024 characters an execution parameter, quotes included
@@ -93,10 +94,10 @@ class Query:
     question: str
     params: tuple[Param, ...]
     fields: tuple[str, ...]
+    optional: tuple[str, ...]
     columns: dict[str, tuple[str, str]]
     aws: str
     notes: tuple[str, ...]
-    insights: str
     sql: str
 
     def bind(self, given: Mapping[str, Any]) -> tuple[str, list[Value]]:
@@ -122,6 +123,21 @@ class Query:
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
         """The field names that the query needs and a log with these columns lacks."""
         return tuple(COLUMNS[name].name for name in self.fields if name not in columns)
+
+    def reads(self, columns: Sequence[str]) -> list[str]:
+        """The columns to read from a log with these columns: all that are needed, and the optional ones it has."""
+        return [*self.fields, *(name for name in self.optional if name in columns)]
+
+    def over(self, flows: str, sql: str, columns: Sequence[str]) -> str:
+        """The bound text with `flows` as its first common table expression; optional columns that lack are NULL in it."""
+        types = {True: "bigint", False: "varchar"}
+        lacking = [name for name in self.optional if name not in columns]
+        nulls = "".join(f", CAST(NULL AS {types[COLUMNS[name].numeric]}) AS {name}" for name in lacking)
+        whole = f"SELECT *{nulls} FROM (\n{flows}\n) AS present" if lacking else flows
+        head = f"WITH flows AS (\n{whole}\n)"
+        if re.match(r"(?i)with\s", sql):
+            return f"{head},\n{sql[4:].lstrip()}"
+        return f"{head}\n{sql}"
 
     def check_fields(self, columns: Sequence[str]) -> None:
         """Raise FieldError, naming what lacks and the format to ask for, unless the log has all that is needed."""
@@ -156,7 +172,7 @@ def parse_query(name: str, text: str) -> Query:
     """A Query from the text of its file. Raises QueryError for a header line that cannot be read."""
     params: list[Param] = []
     columns: dict[str, tuple[str, str]] = {}
-    single: dict[str, list[str]] = {"question": [], "fields": [], "aws": [], "note": [], "insights": []}
+    single: dict[str, list[str]] = {"question": [], "fields": [], "optional": [], "aws": [], "note": []}
     body: list[str] = []
     for line in text.splitlines():
         match = _HEADER.match(line)
@@ -174,17 +190,17 @@ def parse_query(name: str, text: str) -> Query:
         else:
             single[key].append(rest.strip())
     sql = "\n".join(body).strip().rstrip(";")
-    fields = tuple(" ".join(single["fields"]).split())
+    fields, optional = (tuple(" ".join(single[key]).split()) for key in ("fields", "optional"))
     notes = tuple(single["note"])
     return Query(
         name,
         " ".join(single["question"]),
         tuple(params),
         fields,
+        optional,
         columns,
         " ".join(single["aws"]),
         notes,
-        "\n".join(single["insights"]),
         sql,
     )
 
@@ -208,11 +224,3 @@ def find_query(name: str) -> Query:
             f"there is no query {str(name)[:80]!r}", hint=f"did you mean {near[0]}?" if near else "see .names()"
         )
     return found
-
-
-def with_flows(flows: str, sql: str) -> str:
-    """The query with `flows` defined as its first common table expression."""
-    head = f"WITH flows AS (\n{flows}\n)"
-    if re.match(r"(?i)with\s", sql):
-        return f"{head},\n{sql[4:].lstrip()}"
-    return f"{head}\n{sql}"

@@ -8,7 +8,6 @@
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
 -- note: A mean over aggregation intervals of 60 or 600 s, in and out together; peaks within an interval are not in a flow log.
--- insights: filter f_log_status = "OK" and f_packets > 0 | stats sum(f_bytes) as bytes, sum(f_packets) as packets, min(f_start) as first_seen, max(f_end) as last_seen by f_interface_id
 SELECT
   interface_id,
   CAST(SUM(bytes) AS double) / NULLIF(SUM(packets), 0) AS avg_packet_bytes,

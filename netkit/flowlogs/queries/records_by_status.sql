@@ -1,12 +1,12 @@
 -- question: How many records of which status and action are there, and what do they carry?
--- fields: log_status action packets bytes
+-- fields: log_status packets bytes
+-- optional: action
 -- column log_status: str | OK, NODATA (nothing to log) or SKIPDATA (records lost)
 -- column action: str | ACCEPT, REJECT, or none for NODATA and SKIPDATA
 -- column records: int | flow records
 -- column packets: int | packets
 -- column bytes: int | bytes
 -- note: A SKIPDATA record stands for any number of lost ones.
--- insights: stats count(*) as records, sum(f_packets) as packets, sum(f_bytes) as bytes by f_log_status, f_action
 SELECT
   NULLIF(log_status, '-') AS log_status,
   NULLIF(action, '-') AS action,

@@ -12,7 +12,6 @@
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
 -- note: REJECT also marks packets that came after their connection was closed, and no rule is named; reject-reason tells BPA and EC only.
--- insights: filter f_log_status = "OK" and f_action = "REJECT" | stats count(*) as reject_count, sum(f_packets) as packets, sum(f_bytes) as bytes, min(f_start) as first_seen, max(f_end) as last_seen by f_srcaddr, f_dstaddr, f_dstport, f_protocol, f_interface_id
 SELECT
   srcaddr,
   dstaddr,

@@ -9,7 +9,6 @@
 -- column connection_count: int | the same number under the name of the guide this kit grew from; it does not count connections
 -- note: The same traffic is counted at every logged interface it passes, so a pair with both ends in the VPC counts twice; see conversations.
 -- note: Only OK records count; NODATA and SKIPDATA rows have no addresses.
--- insights: filter f_log_status = "OK" and f_action = "ACCEPT" | stats sum(f_bytes) as bytes, sum(f_packets) as packets, count(*) as flow_records, count(*) as connection_count by f_srcaddr, f_dstaddr
 SELECT
   srcaddr,
   dstaddr,

@@ -1,0 +1,590 @@
+"""Three engines for one catalogue: DuckDB over files, Athena over a table, Logs Insights over a log group.
+
+Each answers the same names with the same columns and numbers. `open_logs` picks the engine by the source and gives a
+FlowLogs, which is all that a notebook sees.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from netkit import costs
+from netkit.errors import QueryError, QueryFailed, SourceError, WindowError
+from netkit.flowlogs import files, read
+from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
+from netkit.flowlogs.fields import COLUMNS
+from netkit.flowlogs.table import FlowLogSpec, check_bucket, check_identifier, partition_predicates
+from netkit.model import Coverage, Window
+from netkit.session import Session
+
+COVERAGE_COLUMNS = ("account", "region", "table", "state", "rows", "skipped", "note", "first_seen", "last_seen")
+_INSIGHTS_ROWS = 10_000
+_WINDOW_START = Param("window_start", "epoch", None, "start of the window, Unix seconds")
+_POLL_S = (0.05, 2.0)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What the last query was and took: its text as sent, bound values, seconds, scanned bytes and cost (0 for files)."""
+
+    sql: str
+    values: tuple[Value, ...]
+    seconds: float
+    scanned_bytes: int = 0
+    estimated_usd: float = 0.0
+    cost_usd: float = 0.0
+
+
+class Engine(Protocol):
+    """What FlowLogs asks of an engine."""
+
+    name: str
+    columns: tuple[str, ...]
+
+    def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
+        """The rows of a query whose text and values are bound, over the window."""
+        ...
+
+    def coverage(self, window: Window | None) -> pd.DataFrame:
+        """COVERAGE_COLUMNS, one row a file or table."""
+        ...
+
+
+class FlowLogs:
+    """Flow logs that can be asked: `.query(name, **parameters)`, `.names()`, `.coverage()`, `.explain(name)`.
+
+    fields: field names the log carries; window: what it is bounded by (for files the span of their records)
+    """
+
+    def __init__(self, source: str, engine: Engine, window: Window | None) -> None:
+        self.source = source
+        self.engine = engine
+        self._window = window
+        self.last: Ran | None = None
+        self._coverage: pd.DataFrame | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Field names (with hyphens) that every record has."""
+        return tuple(COLUMNS[name].name for name in self.engine.columns if name in COLUMNS)
+
+    @property
+    def window(self) -> Window:
+        """The window asked for; for files without one, the span of their records. Raises WindowError for empty files."""
+        if self._window is None:
+            seen = self.coverage().dropna(subset=["first_seen"])
+            if seen.empty:
+                raise WindowError("there are no records, so there is no window", subject=self.source)
+            first, last = int(seen["first_seen"].min()), int(seen["last_seen"].max())
+            self._window = Window(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last + 1, UTC))
+        return self._window
+
+    def names(self, *, all_queries: bool = False) -> list[str]:
+        """Names of the queries that this log's fields allow (or of all)."""
+        return [name for name, query in catalogue().items() if all_queries or not query.missing(self.engine.columns)]
+
+    def explain(self, name: str) -> str:
+        """A query's question, parameters, columns, notes and text."""
+        query = find_query(name)
+        return f"{query}\n\n{query.sql}"
+
+    def query(self, name: str, **parameters: Any) -> pd.DataFrame:
+        """The answer to a query of the catalogue, with the columns and dtypes that its header says.
+
+        Raises QueryError for an unknown name, parameter or value and FieldError for a field that the log lacks, all
+        before any AWS call; BudgetError above the budget; QueryFailed when the engine fails it.
+        """
+        query = find_query(name)
+        given = dict(parameters)
+        query.check_fields(self.engine.columns)
+        sql, values = self._bind(query, given)
+        frame, self.last = self.engine.run(query, sql, values, self._widened(given))
+        return query.typed(frame)
+
+    def _bind(self, query: Query, given: dict[str, Any]) -> tuple[str, list[Value]]:
+        """query.bind(), with the window's start where the text asks for it: a value that only netkit gives."""
+        if ":window_start" not in query.sql:
+            return query.bind(given)
+        declared = replace(query, params=(*query.params, _WINDOW_START))
+        return declared.bind({**given, "window_start": self.window.epoch()[0]})
+
+    def _widened(self, given: Mapping[str, Any]) -> Window | None:
+        """The window, begun earlier where the query has a baseline. Raises QueryError for one that does not come before."""
+        if "baseline_start" not in given:
+            return self._window
+        start = datetime.fromtimestamp(int(given["baseline_start"]), UTC)
+        if start >= self.window.start:
+            raise QueryError(f"the baseline starts at {start:%Y-%m-%dT%H:%MZ}, not before the window", hint="baseline_start: Unix seconds")
+        return Window(start, self.window.end)
+
+    def coverage(self) -> pd.DataFrame:
+        """How much of the source was read: account, region, table, state, rows, skipped (malformed lines), note (examples),
+        first_seen, last_seen (Unix seconds of the records). One row a file, or one a table."""
+        if self._coverage is None:
+            self._coverage = self.engine.coverage(self._window)
+        return self._coverage
+
+    def coverage_rows(self) -> tuple[Coverage, ...]:
+        """The same as Coverage values, for findings."""
+        rows = self.coverage()[list(COVERAGE_COLUMNS[:7])].to_dict("records")
+        return tuple(Coverage(**{str(key): value for key, value in row.items()}) for row in rows)
+
+    def __str__(self) -> str:
+        return f"flow logs from {self.source} ({self.engine.name}), {len(self.fields)} fields, {self._window or 'whole files'}"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{self}</b><br><code>{' '.join(self.fields)}</code></p>"
+
+
+def open_logs(
+    source: str | Path,
+    session: Session | None = None,
+    window: Window | None = None,
+    *,
+    workgroup: str = "netkit",
+    results: str = "",
+    account: str = "",
+    budget_usd: float = 1.0,
+    ledger: Path | None = None,
+) -> FlowLogs:
+    """Flow logs from files, S3, an Athena table or a log group.
+
+    source     a path, folder or glob; "s3://bucket/prefix"; "database.table" (Athena); "logs:GROUP" (Logs Insights)
+    session    needed for all but local files
+    window     needed for Athena and Logs Insights; for files the default is the span of their records
+    workgroup  Athena workgroup; results: s3:// location of its results, where the workgroup does not set one
+    budget_usd what one query may cost at most; ledger: file for the cost of each
+
+    Raises SourceError for a source that is none, WindowError for an unbounded one, and what session reads raise.
+    """
+    text = str(source).strip()
+    if text.startswith("s3://"):
+        return FlowLogs(text, _from_s3(text, _needed(session, text), window), window)
+    if text.startswith("logs:"):
+        bounded = _bounded(window, text)
+        return FlowLogs(text, InsightsEngine(_needed(session, text), text.removeprefix("logs:"), budget_usd, ledger), bounded)
+    looks_like_table = re.fullmatch(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", text) and not Path(text).exists()
+    if looks_like_table and session is not None:
+        database, _, table = text.partition(".")
+        bounded = _bounded(window, text)
+        shape = read.table_shape(session, check_identifier(database), check_identifier(table))
+        return FlowLogs(text, AthenaEngine(session, shape, workgroup, results, account, budget_usd, ledger), bounded)
+    return FlowLogs(text, FileEngine(files.find_files(text)), window)
+
+
+def _needed(session: Session | None, source: str) -> Session:
+    if session is None:
+        raise SourceError("this source needs a session", subject=source, hint="netkit.connect(...) gives one")
+    return session
+
+
+def _bounded(window: Window | None, source: str) -> Window:
+    if window is None:
+        raise WindowError("a query without a window is refused: it would read everything", subject=source, hint="give window=Window.parse(…)")
+    return window
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+class FileEngine:
+    """DuckDB over local files. Nothing is loaded: each query streams the columns that it needs."""
+
+    name = "duckdb"
+
+    def __init__(self, paths: Sequence[Path], *, keep: Any = None) -> None:
+        self._groups = files.group(paths)
+        self.columns = files.common_columns(list(self._groups))
+        self._keep = keep  # a temporary folder that lives as long as the engine
+        self._db = duckdb.connect()
+        # Unordered streaming keeps memory flat, and every query orders its own answer.
+        self._db.execute("SET TimeZone='UTC'; SET preserve_insertion_order=false")
+        self._mended: dict[files.Layout, list[list[str]]] | None = None
+
+    def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
+        """Raises QueryFailed with DuckDB's reason, SourceError for a file that cannot be read to its end."""
+        begun = time.monotonic()
+        frame, text, bound = self._answer(query, sql, values, window)
+        if self._mended is None and self._rejected():
+            # Lines were put aside: judge them all once, take those in that only have runs of blanks, and ask again.
+            self._judge()
+            if any(self._mended_rows().values()):
+                frame, text, bound = self._answer(query, sql, values, window)
+        return frame, Ran(text, tuple(bound), time.monotonic() - begun)
+
+    def _answer(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, str, list[Value]]:
+        flows, window_values = self._flows(query.reads(self.columns), window)
+        text, bound = query.over(flows, sql, self.columns), [*window_values, *values]
+        return self._fetch(text, bound), text, bound
+
+    def _fetch(self, text: str, bound: Sequence[Value] = ()) -> pd.DataFrame:
+        try:
+            return self._db.execute(text, list(bound)).df()
+        except (duckdb.IOException, duckdb.InvalidInputException) as problem:
+            raise SourceError(f"a file cannot be read to its end: {_first_line(problem)}", hint="fetch the file again") from None
+        except duckdb.Error as problem:
+            raise QueryFailed(f"DuckDB failed the query: {_first_line(problem)}") from None
+
+    def _flows(self, columns: Sequence[str], window: Window | None) -> tuple[str, list[Value]]:
+        needed = list(dict.fromkeys([*columns, *(["start"] if window else [])]))
+        parts = [files.read_sql(layout, paths, needed) for layout, paths in self._groups.items()]
+        parts += [self._mended_sql(layout, rows, needed) for layout, rows in self._mended_rows().items() if rows]
+        union = "\nUNION ALL\n".join(parts)
+        if window is None:
+            return union, []
+        return f'SELECT * FROM (\n{union}\n)\nWHERE "start" >= ? AND "start" < ?', list(window.epoch())
+
+    def _rejected(self) -> bool:
+        return self._has_rejects() and bool(self._db.execute("SELECT count(*) FROM reject_errors").fetchall()[0][0])
+
+    def _has_rejects(self) -> bool:
+        found = self._db.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall()
+        return bool(found[0][0])
+
+    def _mended_rows(self) -> dict[files.Layout, list[list[str]]]:
+        return self._mended or {}
+
+    def _mended_sql(self, layout: files.Layout, rows: list[list[str]], columns: Sequence[str]) -> str:
+        name = f"mended_{list(self._groups).index(layout)}"
+        self._db.register(name, pd.DataFrame(rows, columns=list(layout.columns), dtype="object"))
+        chosen = ", ".join(f"CAST(NULLIF(\"{one}\", '-') AS {files.duckdb_type(one)}) AS \"{one}\"" for one in columns)
+        return f"SELECT {chosen} FROM {name}"
+
+    def _judge(self) -> list[dict[str, Any]]:
+        """Read every column of every line once; per file what is well formed, what is not, and examples."""
+        if self._has_rejects():
+            self._db.execute("DELETE FROM reject_errors; DELETE FROM reject_scans")
+        self._mended = {}
+        rows: list[dict[str, Any]] = []
+        for layout, paths in self._groups.items():
+            rows += self._judge_parquet(layout, paths) if layout.kind == "parquet" else self._judge_text(layout, paths)
+        return rows
+
+    def _judge_parquet(self, layout: files.Layout, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        source = files.read_sql(layout, paths, ["start", "end"] if "end" in layout.columns else ["start"])
+        last = '"end"' if "end" in layout.columns else '"start"'
+        source = source.replace("union_by_name=true)", "union_by_name=true, filename='nk_file')").replace("SELECT ", "SELECT nk_file, ", 1)
+        seen = self._fetch(f'SELECT nk_file, count(*) AS n, min("start") AS a, max({last}) AS b FROM ({source}) GROUP BY nk_file')
+        by_file = {row.nk_file: row for row in seen.itertuples()}
+        return [_file_row(path, by_file.get(str(path)), [], 0) for path in paths]
+
+    def _judge_text(self, layout: files.Layout, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        source = files.read_sql(layout, paths, layout.columns).replace("store_rejects=true", "store_rejects=true, filename='nk_file'")
+        source = source.replace(f" WHERE {files.valid(layout)}", "").replace("SELECT ", "SELECT nk_file, ", 1)
+        good = files.valid(layout)
+        numbers = " + ".join(f'coalesce("{name}", 0) * 0' for name in layout.columns if files.duckdb_type(name) == "BIGINT")
+        first, last = ('"start"' if "start" in layout.columns else "NULL"), ('"end"' if "end" in layout.columns else '"start"')
+        wrong = f"array_to_string(list_slice(list({self._line(layout)}) FILTER (NOT coalesce({good}, false)), 1, 3), ' | ')"
+        seen = self._fetch(
+            f"SELECT nk_file, count(*) FILTER ({good}) AS n, count(*) FILTER (NOT coalesce({good}, false)) AS bad, {wrong} AS wrong,"
+            f" min({first}) FILTER ({good}) AS a, max({last}) FILTER ({good}) AS b, sum({numbers}) AS touched FROM ({source}) GROUP BY nk_file"
+        )
+        by_file = {row.nk_file: row for row in seen.itertuples()}
+        return [_file_row(path, by_file.get(str(path)), *self._rejects_of(layout, path)) for path in paths]
+
+    @staticmethod
+    def _line(layout: files.Layout) -> str:
+        return "concat_ws(' ', " + ", ".join(f"coalesce(CAST(\"{name}\" AS VARCHAR), '-')" for name in layout.columns) + ")"
+
+    def _rejects_of(self, layout: files.Layout, path: Path) -> tuple[list[str], int]:
+        """The malformed lines of a file, and how many that only had runs of blanks were taken in instead."""
+        if not self._has_rejects():
+            return [], 0
+        found = self._db.execute(
+            "SELECT DISTINCT e.line, e.csv_line FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id)"
+            " WHERE s.file_path = ? ORDER BY e.line",
+            [str(path)],
+        ).fetchall()
+        mended = [(line, files.mend(line, layout)) for _, line in found]
+        taken = [fields for _, fields in mended if fields is not None]
+        self._mended_rows().setdefault(layout, []).extend(taken)
+        return [line for line, fields in mended if fields is None], len(taken)
+
+    def coverage(self, window: Window | None) -> pd.DataFrame:
+        """One row a file: rows are its well-formed records (of any time), skipped its malformed lines."""
+        del window  # the files are judged whole
+        return pd.DataFrame(self._judge(), columns=[*COVERAGE_COLUMNS])
+
+
+def _file_row(path: Path, seen: Any, rejected: Sequence[str], mended: int) -> dict[str, Any]:
+    rows = (int(seen.n) if seen is not None else 0) + mended
+    bad = int(getattr(seen, "bad", 0)) if seen is not None else 0
+    examples = [*rejected[:3], *([seen.wrong] if bad else [])]
+    skipped = bad + len(rejected)
+    named = re.match(r"(\d{12})_vpcflowlogs_([a-z0-9-]+)_", path.name)
+    account, region = named.groups() if named else ("", "")
+    state = "skipped" if skipped else "ok" if rows else "empty"
+    notes = [f"{skipped} malformed, as: {' | '.join(examples)[:300]}"] if skipped else []
+    notes += [f"{mended} with runs of blanks taken in"] if mended else []
+    note = "; ".join(notes)
+    span = (seen.a, seen.b) if seen is not None else (None, None)
+    return dict(zip(COVERAGE_COLUMNS, (account, region, path.name, state, rows, skipped, note, *span), strict=True))
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().splitlines()[0][:300]
+
+
+def _from_s3(source: str, session: Session, window: Window | None) -> FileEngine:
+    """The objects of a window, fetched once into a temporary folder and read there.
+
+    DuckDB's own S3 reader is an extension that is downloaded at run time; fetching through the session keeps one set of
+    credentials and endpoints, and a second query costs nothing.
+    """
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    found = read.objects(session, check_bucket(bucket), [prefix], window)
+    if not found:
+        raise SourceError("there are no flow-log objects here for this window", subject=source, hint="look at 20_flow_logs_provision: is a flow log active?")
+    folder = tempfile.TemporaryDirectory(prefix="netkit-")
+    client = session.client("s3")
+
+    def fetch(one: Mapping[str, Any]) -> Path:
+        path = Path(folder.name) / one["Key"].replace("/", "__").rsplit("__", 1)[-1]
+        path = path.with_name(f"{len(str(one['Key']))}-{path.name}") if path.exists() else path
+        client.download_file(bucket, one["Key"], str(path))
+        return path
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(tqdm(pool.map(fetch, found), total=len(found), desc="fetching objects", unit="object", leave=False))
+    return FileEngine(sorted(paths), keep=folder)
+
+
+# ------------------------------------------------------------------------------------------------------------ Athena
+
+
+class AthenaEngine:
+    """Athena over a table, through awswrangler, with an estimate before and a ledger line after each query."""
+
+    name = "athena"
+
+    def __init__(
+        self, session: Session, shape: read.TableShape, workgroup: str, results: str, account: str, budget_usd: float, ledger: Path | None
+    ) -> None:
+        self._session, self._shape, self._workgroup, self._results = session, shape, workgroup, results
+        self._account = account or session.account_id
+        self._budget_usd = budget_usd
+        self._ledger = costs.CostLedger(ledger) if ledger else None
+        self.columns = tuple(name for name in shape.columns if name in COLUMNS)
+
+    def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
+        """Raises BudgetError before anything is started, QueryFailed with Athena's reason."""
+        import awswrangler as wr
+
+        flows, window_values = self._flows(query.reads(self.columns), _bounded(window, self._shape.table))
+        text, bound = query.over(flows, sql, self.columns), [*window_values, *values]
+        estimate = self.estimate_bytes(query.reads(self.columns), _bounded(window, self._shape.table))
+        estimated_usd = costs.athena_cost(estimate)
+        costs.check_budget(estimated_usd, self._budget_usd, f"the query {query.name}")
+        begun = time.monotonic()
+        try:
+            frame = wr.athena.read_sql_query(
+                text, database=self._shape.database, ctas_approach=False, unload_approach=False, workgroup=self._workgroup,
+                s3_output=self._results or None, paramstyle="qmark", params=[literal(value) for value in bound],
+                boto3_session=self._session.boto3, athena_query_wait_polling_delay=0.25,
+            )  # fmt: skip
+        except wr.exceptions.QueryFailed as problem:
+            raise QueryFailed(f"Athena failed the query: {_first_line(problem)}", subject=self._shape.table) from None
+        except wr.exceptions.QueryCancelled as problem:
+            raise QueryFailed(f"Athena cancelled the query: {_first_line(problem)}", hint="the workgroup has a scan limit") from None
+        scanned = int(frame.query_metadata["Statistics"]["DataScannedInBytes"])
+        ran = Ran(text, tuple(bound), time.monotonic() - begun, scanned, estimated_usd, costs.athena_cost(scanned))
+        if self._ledger:
+            self._ledger.record(f"athena {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=scanned)
+        return frame, ran
+
+    def _flows(self, columns: Sequence[str], window: Window) -> tuple[str, list[Value]]:
+        predicates, values = self._partitions(window)
+        chosen = ", ".join(f'"{name}"' for name in columns)
+        where = " AND ".join([*([predicates] if predicates else []), '"start" >= ?', '"start" < ?'])
+        text = f'SELECT {chosen}\nFROM "{self._shape.database}"."{self._shape.table}"\nWHERE {where}'
+        return text, [*values, *window.epoch()]
+
+    def _partitions(self, window: Window) -> tuple[str, list[Value]]:
+        """Predicates for account, region and time, by the names that netkit and AWS's own tables give their partitions."""
+        keys = self._shape.partition_keys
+        clauses: list[str] = []
+        values: list[Value] = []
+        for names, value in ((("acct", "aws-account-id", "account"), self._account), (("rgn", "aws-region"), self._session.region)):
+            for key in names:
+                if key in keys:
+                    clauses.append(f'"{key}" = ?')
+                    values.append(value)
+        date_key = next((key for key in ("dt", "date", "day") if key in keys), "dt")
+        date_format = self._shape.parameters.get(f"projection.{date_key}.format", "yyyy/MM/dd")
+        times, time_values = partition_predicates(keys, window, date_format=date_format)
+        return " AND ".join([*clauses, *([times] if times else [])]), [*values, *time_values]
+
+    def estimate_bytes(self, columns: Sequence[str], window: Window) -> int:
+        """Bytes that a query over these columns and this window will scan, about: the objects of the window, and for
+        Parquet the columns' share of one of them. An upper bound for text."""
+        bucket, prefixes = self._prefixes(window)
+        found = [one for prefix in prefixes for one in self._session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)]
+        total = sum(int(one["Size"]) for one in found)
+        if not found or self._shape.file_format != "parquet":
+            return total
+        largest = max(found, key=lambda one: int(one["Size"]))
+        return math.ceil(total * self._share(bucket, largest["Key"], {*columns, "start"}))
+
+    def _prefixes(self, window: Window) -> tuple[str, list[str]]:
+        template = self._shape.parameters.get("storage.location.template", self._shape.location)
+        bucket, _, path = template.removeprefix("s3://").partition("/")
+        _, values = partition_predicates(self._shape.partition_keys, window)
+        if not values:
+            return bucket, [re.split(r"\$\{", path)[0]]
+        known = path.replace("${acct}", self._account).replace("${rgn}", self._session.region)
+        span = window.widened(before=timedelta(minutes=5), after=timedelta(minutes=15))
+        parts = {"dt": "%Y/%m/%d", "year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
+        return bucket, sorted({_fill(known, hour, parts) for hour in span.hours()})
+
+    def _share(self, bucket: str, key: str, columns: set[str]) -> float:
+        """The share of some columns in the bytes of a Parquet object, from its footer."""
+        body = self._session.call("s3", "get_object", Bucket=bucket, Key=key)["Body"].read()
+        meta = pq.ParquetFile(io.BytesIO(body)).metadata
+        sizes: dict[str, int] = {}
+        for group in range(meta.num_row_groups):
+            for column in range(meta.num_columns):
+                chunk = meta.row_group(group).column(column)
+                sizes[chunk.path_in_schema] = sizes.get(chunk.path_in_schema, 0) + chunk.total_compressed_size
+        return sum(size for name, size in sizes.items() if name.replace("-", "_") in columns) / max(len(body), 1)
+
+    def coverage(self, window: Window | None) -> pd.DataFrame:
+        """One row, the table: rows of any status in the window. Athena reads a field that is no number as NULL, so that
+        malformed lines of text tables cannot be counted here."""
+        query = find_query("interface_coverage")
+        sql, values = query.bind({})
+        frame, _ = self.run(query, sql, values, window)
+        note = "" if self._shape.file_format == "parquet" else "Athena hides malformed lines of text"
+        return _one_row(self._account, self._session.region, f"{self._shape.database}.{self._shape.table}", frame, note)
+
+
+def _fill(path: str, when: datetime, parts: Mapping[str, str]) -> str:
+    for key, fmt in parts.items():
+        path = path.replace(f"${{{key}}}", when.strftime(fmt))
+    return path
+
+
+def _one_row(account: str, region: str, table: str, frame: pd.DataFrame, note: str) -> pd.DataFrame:
+    rows = int(frame["records"].sum()) if len(frame) else 0
+    span = (frame["first_seen"].min(), frame["last_seen"].max()) if rows else (None, None)
+    values = (account, region, table, "ok" if rows else "empty", rows, 0, note, *span)
+    return pd.DataFrame([dict(zip(COVERAGE_COLUMNS, values, strict=True))])
+
+
+def literal(value: Value) -> str:
+    """A value as an Athena execution parameter: a string in single quotes, doubled inside; a number bare."""
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
+
+
+# ---------------------------------------------------------------------------------------------------- Logs Insights
+
+
+class InsightsEngine:
+    """Logs Insights over a log group: it finds and cuts the records of the window, DuckDB runs the catalogue's SQL on them.
+
+    Insights gives at most 10,000 rows a query, so the window is cut by the number of records in it.
+    """
+
+    name = "insights"
+
+    def __init__(self, session: Session, group: str, budget_usd: float, ledger: Path | None) -> None:
+        self._session, self._group, self._budget_usd = session, group, budget_usd
+        self._ledger = costs.CostLedger(ledger) if ledger else None
+        found = session.pages("ec2", "describe_flow_logs", "FlowLogs", Filter=[{"Name": "log-group-name", "Values": [group]}])
+        specs = {FlowLogSpec.from_described(one, session.account_id, session.region).columns for one in found}
+        if len(specs) != 1:
+            what = "no flow log writes to this log group" if not specs else "flow logs of different formats write to this log group"
+            raise SourceError(what, subject=group, hint="netkit reads the format from DescribeFlowLogs and does not guess it")
+        self.columns = specs.pop()
+        self.scanned_bytes = 0
+
+    def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
+        """Raises BudgetError before anything is started, QueryFailed with Insights' reason."""
+        begun, self.scanned_bytes = time.monotonic(), 0
+        bounded = _bounded(window, self._group)
+        estimated_usd = costs.insights_cost(self._stored_bytes())
+        costs.check_budget(estimated_usd, self._budget_usd, f"the query {query.name}")
+        columns = list(dict.fromkeys([*query.reads(self.columns), "start"]))
+        rows = self._records(columns, bounded)
+        db = duckdb.connect()
+        db.execute("SET TimeZone='UTC'")
+        db.register("fetched", pd.DataFrame(rows, columns=columns, dtype="object"))
+        chosen = ", ".join(f"TRY_CAST(NULLIF(\"{name}\", '-') AS {files.duckdb_type(name)}) AS \"{name}\"" for name in columns)
+        flows = f'SELECT * FROM (SELECT {chosen} FROM fetched) WHERE "start" >= ? AND "start" < ?'
+        text, bound = query.over(flows, sql, self.columns), [*bounded.epoch(), *values]
+        frame = db.execute(text, bound).df()
+        ran = Ran(text, tuple(bound), time.monotonic() - begun, self.scanned_bytes, estimated_usd, costs.insights_cost(self.scanned_bytes))
+        if self._ledger:
+            self._ledger.record(f"insights {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=ran.scanned_bytes)
+        return frame, ran
+
+    def _stored_bytes(self) -> int:
+        """What the whole group stores: an upper bound of what a query of it scans."""
+        groups = self._session.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=self._group)
+        return sum(int(one.get("storedBytes", 0)) for one in groups if one["logGroupName"] == self._group)
+
+    def _records(self, columns: Sequence[str], window: Window) -> list[list[str]]:
+        parse = f'parse @message "{" ".join("*" * len(self.columns))}" as {", ".join(f"f_{name}" for name in self.columns)}'
+        wanted = f"{parse} | fields {', '.join(f'f_{name}' for name in columns)} | limit {_INSIGHTS_ROWS}"
+        rows: list[list[str]] = []
+        slices = self._slices(window)
+        for start, end in tqdm(slices, desc="Logs Insights", unit="slice", leave=False, disable=len(slices) < 3):
+            for row in self._ask(wanted, start, end):
+                named = {cell["field"]: cell.get("value", "-") for cell in row}
+                rows.append([named.get(f"f_{name}", "-") for name in columns])
+        return rows
+
+    def _slices(self, window: Window) -> list[tuple[int, int]]:
+        """Spans of event time (Unix seconds, both ends in) with at most 10,000 events each. Event time is a record's start."""
+        start, end = window.epoch()
+        counts = self._ask(f"stats count(*) as n by bin(60s) as minute | sort minute asc | limit {_INSIGHTS_ROWS}", start, end - 1)
+        slices: list[tuple[int, int]] = []
+        room = 0
+        for row in counts:
+            named = {cell["field"]: cell["value"] for cell in row}
+            minute = int(datetime.fromisoformat(named["minute"]).replace(tzinfo=UTC).timestamp())
+            count = int(float(named["n"]))
+            if count > _INSIGHTS_ROWS:
+                raise QueryFailed(f"{count} records in one minute are more than Logs Insights gives", subject=self._group, hint="deliver to S3 and use Athena")
+            if not slices or count > room:
+                slices.append((max(minute, start), 0))
+                room = _INSIGHTS_ROWS
+            room -= count
+            slices[-1] = (slices[-1][0], min(minute + 59, end - 1))
+        return slices
+
+    def _ask(self, text: str, start: int, end: int) -> list[list[dict[str, str]]]:
+        begun = self._session.call("logs", "start_query", logGroupName=self._group, startTime=start, endTime=end, queryString=text, limit=_INSIGHTS_ROWS)
+        pause = _POLL_S[0]
+        while True:
+            answer = self._session.call("logs", "get_query_results", queryId=begun["queryId"])
+            if answer["status"] == "Complete":
+                self.scanned_bytes += int(answer.get("statistics", {}).get("bytesScanned", 0))
+                return list(answer["results"])
+            if answer["status"] not in ("Scheduled", "Running"):
+                raise QueryFailed(f"Logs Insights ended the query as {answer['status']}", subject=self._group)
+            time.sleep(pause)
+            pause = min(pause * 2, _POLL_S[1])
+
+    def coverage(self, window: Window | None) -> pd.DataFrame:
+        """One row, the log group: records of any status in the window."""
+        query = find_query("interface_coverage")
+        sql, values = query.bind({})
+        frame, _ = self.run(query, sql, values, window)
+        return _one_row(self._session.account_id, self._session.region, self._group, frame, "")
