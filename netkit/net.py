@@ -70,7 +70,18 @@ def cidr_bounds(cidr: str) -> tuple[int, int]:
     return int(network.network_address), int(network.broadcast_address)
 
 
+# Blocks that are never on the internet: this network, private use, shared, loopback, link local, multicast and beyond
+# (RFC 6890). Documentation blocks count as public here: AWS's own examples stand for internet hosts with them.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(block)
+    for block in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+        *("224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
+    )
+)
+
+
 def is_public(address: str) -> bool:
-    """Whether an address is globally routable unicast (RFC 6890 registries, as in the standard library)."""
+    """Whether an address can be a host on the internet: unicast, and not private, shared, loopback or link local."""
     parsed = ipaddress.ip_address(address)
-    return parsed.is_global and not parsed.is_multicast
+    return not any(parsed.version == block.version and parsed in block for block in _NOT_PUBLIC)

@@ -81,23 +81,6 @@ class Ref:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What exists now: the action that follows, why, and `answer`, in the shape of the operation's own answer for Refs.
-
-    difference  for update and conflict: one line for each thing that differs
-    request     for update: the request, merged with what exists
-    run         value of the netkit:run tag, "" when there is none, None where the API cannot tag
-    """
-
-    action: Action
-    reason: str
-    answer: Request = field(default_factory=dict)
-    difference: tuple[str, ...] = ()
-    request: Request | None = None
-    run: str | None = None
-
-
-@dataclass(frozen=True)
 class Guard:
     """A read that must come back empty before something is removed; `why` says what it means when it does not."""
 
@@ -117,6 +100,25 @@ class Undo:
     request: Request
     guards: tuple[Guard, ...] = ()
     by_tag: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What exists now: the action that follows, why, and `answer`, in the shape of the operation's own answer for Refs.
+
+    difference  for update and conflict: one line for each thing that differs
+    request     for update: the request, merged with what exists
+    run         value of the netkit:run tag, "" when there is none, None where the API cannot tag
+    undo        for update: how to take back what the merged request adds
+    """
+
+    action: Action
+    reason: str
+    answer: Request = field(default_factory=dict)
+    difference: tuple[str, ...] = ()
+    request: Request | None = None
+    run: str | None = None
+    undo: Undo | None = None
 
 
 Find = Callable[[Session, Request], Found | None]
@@ -248,8 +250,10 @@ class Ledger:
         return self.state(step) in ("intent", "result", "partial")
 
     def generation(self, step: str) -> int:
-        """How often the step was torn down: a new life needs a new idempotency token."""
-        return sum(line["event"] == "removed" for line in self.lines() if line["step"] == step)
+        """How often an attempt at the step came to an end: what follows is a new attempt, and needs a new idempotency token."""
+        return sum(
+            line["event"] in ("result", "partial", "failed", "removed") for line in self.lines() if line["step"] == step
+        )
 
 
 @dataclass(frozen=True)
@@ -438,7 +442,8 @@ def teardown(session: Session, run_id: str, *, folder: Path = LEDGER_FOLDER, arm
             ("left", f"still used by {users[0]}") if users else _removed(session, ledger, run_id, key, intent)
         )
         ledger.write("left" if outcome == "left" else "removed", key, reason=reason)
-        if outcome == "left":
+        # Statements that stay in a policy do not hold up the bucket they belong to; that has to be empty anyway.
+        if outcome == "left" and intent["undo"]["operation"] != STATEMENTS_UNDO:
             left.add(key)
         rows.append((key, intent["resource"], intent["name"], outcome, reason))
     return pd.DataFrame(rows, columns=list(REMOVED_COLUMNS))
@@ -559,8 +564,9 @@ def _look(session: Session, step: Step, answers: Mapping[str, Request]) -> Found
 def _decided(step: Step, found: Found | None) -> Step:
     if found is None:
         return replace(step, action=Action.CREATE, difference=())
-    merged = {} if found.request is None else {"request": found.request, "wanted": step.request}
-    return replace(step, action=found.action, reason=found.reason, difference=found.difference, **merged)
+    if found.request is not None:
+        step = replace(step, request=found.request, wanted=step.request, undo=found.undo or step.undo)
+    return replace(step, action=found.action, reason=found.reason, difference=found.difference)
 
 
 def _settle(session: Session, step: Step, request: Request) -> None:

@@ -53,6 +53,7 @@ def allows_as_much(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> bo
             for one in listed(wanted[part])
         )
         for part in ("Action", "Resource")
+        if part in wanted  # a trust policy has no resource
     )
     return parts_covered and _conditions_met(existing.get("Condition", {}), wanted.get("Condition", {}))
 

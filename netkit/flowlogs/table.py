@@ -94,9 +94,22 @@ class FlowLogSpec:
         object.__setattr__(self, "fields", names)
         if self.is_tgw:
             object.__setattr__(self, "aggregation_s", 60)
+            object.__setattr__(self, "traffic", "ALL")
         self._check_choices()
         self._check_resources()
         self._check_destination()
+        self._drop_what_does_not_apply()
+
+    def _drop_what_does_not_apply(self) -> None:
+        """Blank what another destination would need, so that two specs which write the same are equal."""
+        s3 = {"bucket": "", "prefix": "", "file_format": "plain-text", "hive": False, "per_hour": False}
+        unused: dict[str, object] = s3 if self.destination != "s3" else {}
+        if self.destination != "cloud-watch-logs":
+            unused = unused | {"log_group": "", "role_arn": ""}
+        if self.destination != "kinesis-data-firehose":
+            unused = unused | {"stream_arn": ""}
+        for name, value in unused.items():
+            object.__setattr__(self, name, value)
 
     def _check_choices(self) -> None:
         choices: tuple[tuple[str, object, tuple[object, ...]], ...] = (

@@ -25,6 +25,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import sqlglot
+from moto.core.exceptions import JsonRESTError
 from moto.athena.models import AthenaBackend, Execution, QueryResults
 from moto.glue.models import glue_backends
 from moto.s3.models import s3_backends
@@ -42,6 +43,13 @@ _ANSWER_TYPES = {
 _DDL = re.compile(r"^\s*(CREATE\s+(EXTERNAL\s+TABLE|DATABASE|SCHEMA)|DROP\s+(TABLE|DATABASE|SCHEMA)|MSCK|SHOW|DESCRIBE|ALTER)", re.IGNORECASE)
 _MOST_PARTITIONS = 500_000
 _CACHE = Path(tempfile.gettempdir()) / f"netkit-athena-{hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]}"
+
+
+class InvalidRequestException(JsonRESTError):
+    """A call that Athena refuses."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidRequestException", message)
 
 
 class Failed(Exception):
@@ -66,8 +74,6 @@ def start_query_execution(
     execution_parameters: list[str] | None,
 ) -> str:
     """In place of moto's: runs the query now and keeps its state, statistics and results."""
-    from moto.athena.exceptions import InvalidRequestException  # type: ignore[attr-defined]
-
     group = self.work_groups.get(workgroup or "primary")
     if group is None:
         raise InvalidRequestException(f"WorkGroup {workgroup} is not found.")
@@ -419,8 +425,8 @@ def _objects(backend: AthenaBackend, location: str) -> list[Any]:
     store = s3_backends[backend.account_id][backend.partition]
     if bucket not in store.buckets:
         raise Failed(f"GENERIC_USER_ERROR: The specified bucket does not exist: {bucket}")
-    keys, *_ = store.list_objects(store.get_bucket(bucket), prefix, None)
-    return [key for key in keys if key.size and not key.name.rsplit("/", 1)[-1].startswith((".", "_"))]
+    keys, *_ = store.list_objects(store.get_bucket(bucket), prefix, None, None, None)
+    return [key for key in sorted(keys, key=lambda one: str(one.name)) if key.size and not key.name.rsplit("/", 1)[-1].startswith((".", "_"))]
 
 
 def _local(backend: AthenaBackend, key: Any) -> Path:
