@@ -23,7 +23,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -82,13 +82,17 @@ class Ref:
 
 @dataclass(frozen=True)
 class Guard:
-    """A read that must come back empty before something is removed; `why` says what it means when it does not."""
+    """A read that must come back empty before something is removed; `why` says what it means when it does not.
+
+    containing  only items count whose JSON holds one of these texts; () counts all
+    """
 
     service: str
     operation: str
     key: str
     request: Request
     why: str
+    containing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -490,8 +494,13 @@ def _by_tag(session: Session, run_id: str, ledger: Ledger, undo: Mapping[str, An
 def _undone(session: Session, undo: Mapping[str, Any]) -> tuple[str, str]:
     try:
         for guard in undo["guards"]:
-            if items := session.pages(guard["service"], guard["operation"], guard["key"], **guard["request"]):
-                return "left", f"{guard['why']} ({len(items)})"
+            items = session.pages(guard["service"], guard["operation"], guard["key"], **guard["request"])
+            texts = [json.dumps(item, default=str) for item in items]
+            held = [
+                text for text in texts if not guard["containing"] or any(one in text for one in guard["containing"])
+            ]
+            if held:
+                return "left", f"{guard['why']} ({len(held)})"
         if undo["operation"] == STATEMENTS_UNDO:
             return remove_statements(session, **undo["request"])
         errors = _errors(session.call(undo["service"], undo["operation"], **undo["request"]))
@@ -614,10 +623,7 @@ def _undo(step: Step, answers: Mapping[str, Request]) -> dict[str, Any] | None:
         return None
     own = {**answers, "": answers[step.key]} if step.key in answers else answers
     request = _plain(_resolved(step.undo.request, own))
-    guards = [
-        {"service": one.service, "operation": one.operation, "key": one.key, "request": one.request, "why": one.why}
-        for one in step.undo.guards
-    ]
+    guards = [asdict(one) for one in step.undo.guards]
     return {
         "service": step.undo.service, "operation": step.undo.operation, "request": request, "guards": guards, "by_tag": step.undo.by_tag,
     }  # fmt: skip

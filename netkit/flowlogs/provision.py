@@ -172,7 +172,7 @@ def plan_flow_logs(
         athena = table_steps(owner, spec, choice)
     to = {"s3": bucket_steps, "cloud-watch-logs": log_group_steps, "kinesis-data-firehose": stream_steps}
     place = to[spec.destination](owner, spec, lifecycle_days)
-    logs = flow_log_steps(owner, _with_role(spec), after=tuple(step.key for step in place))
+    logs = flow_log_steps(owner, _with_role(owner, spec), after=tuple(step.key for step in place))
     return Plan.of(owner, [*place, *logs, *athena], [str(notice) for notice in notices])
 
 
@@ -208,7 +208,9 @@ def bucket_steps(owner: Owner, spec: FlowLogSpec, lifecycle_days: int) -> list[S
     if spec.region != "us-east-1":  # where S3 refuses the constraint
         create["CreateBucketConfiguration"] = {"LocationConstraint": spec.region}
     # S3 itself refuses to delete a bucket that holds anything, so delivered logs are safe from teardown.
-    undo = Undo("s3", "delete_bucket", {"Bucket": spec.bucket, "ExpectedBucketOwner": spec.account})
+    undo = Undo(
+        "s3", "delete_bucket", {"Bucket": spec.bucket, "ExpectedBucketOwner": spec.account}, (_in_use(spec.bucket),)
+    )
     bucket = Step(
         "bucket", "S3 bucket", spec.bucket, "s3", "create_bucket", create, _find_bucket(spec), "there is none", undo
     )
@@ -342,7 +344,13 @@ def _policy_step(spec: FlowLogSpec) -> Step:
 
 
 def _statements_undo(bucket: str, statements: Sequence[Mapping[str, Any]]) -> Undo:
-    return Undo("s3", STATEMENTS_UNDO, {"Bucket": bucket, "Statements": list(statements)})
+    return Undo("s3", STATEMENTS_UNDO, {"Bucket": bucket, "Statements": list(statements)}, (_in_use(bucket),))
+
+
+def _in_use(bucket: str) -> Guard:
+    """Flow logs of another run, or of nobody's, may deliver to another prefix of the same bucket."""
+    arn = f"arn:aws:s3:::{bucket}"
+    return Guard("ec2", "describe_flow_logs", "FlowLogs", {}, "other flow logs deliver to it", (f'"{arn}"', f'"{arn}/'))
 
 
 def _find_policy(spec: FlowLogSpec) -> Find:
@@ -379,10 +387,11 @@ def _loose(existing: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> 
 # CloudWatch Logs: the role, the log group. Firehose: its stream.
 
 
-def role_name(spec: FlowLogSpec) -> str:
-    """Name of the role that delivers to CloudWatch Logs: that of role_arn, or netkit's own for the region."""
+def role_name(owner: Owner, spec: FlowLogSpec) -> str:
+    """Name of the role that delivers to CloudWatch Logs: that of role_arn, or one of this run's own, so that no other run
+    uses it when this one is torn down."""
     if not spec.role_arn:
-        return f"netkit-flow-logs-{spec.region}"
+        return f"netkit-flow-logs-{owner.run_id}"
     match = re.fullmatch(
         rf"arn:aws[a-z-]*:iam::{spec.account}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{{1,64}})", spec.role_arn
     )
@@ -394,10 +403,10 @@ def role_name(spec: FlowLogSpec) -> str:
     return match[1]
 
 
-def _with_role(spec: FlowLogSpec) -> FlowLogSpec:
+def _with_role(owner: Owner, spec: FlowLogSpec) -> FlowLogSpec:
     if spec.destination != "cloud-watch-logs" or spec.role_arn:
         return spec
-    return replace(spec, role_arn=f"arn:aws:iam::{spec.account}:role/{role_name(spec)}")
+    return replace(spec, role_arn=f"arn:aws:iam::{spec.account}:role/{role_name(owner, spec)}")
 
 
 def log_group_steps(owner: Owner, spec: FlowLogSpec, retention_days: int) -> list[Step]:
@@ -407,7 +416,7 @@ def log_group_steps(owner: Owner, spec: FlowLogSpec, retention_days: int) -> lis
             f"AWS refuses the log group name {spec.log_group[:80]!r}",
             hint="1 to 512 of A-Z a-z 0-9 _ - / . #, not aws/…",
         )
-    group, role = spec.log_group, role_name(spec)
+    group, role = spec.log_group, role_name(owner, spec)
     named = {"logGroupName": group}
     # Deleting a group deletes its events; a group that has any stays.
     guard = Guard("logs", "describe_log_streams", "logStreams", named, "it holds log streams")
