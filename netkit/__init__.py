@@ -1,1 +1,48 @@
-"""netkit: the network investigation kit."""
+"""netkit: the network investigation kit.
+
+    import netkit as nk
+    run = nk.begin(target="sandbox")
+    logs = nk.flowlogs.open("netkit_sandbox.flow_logs_bad_day", run.session, nk.Window.parse("2026-11-19T08:00:00Z", "2026-11-19T12:00:00Z"))
+    logs.query("top_talkers")
+
+Names are resolved when they are first used; importing the package does no work.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netkit import errors, flowlogs, show
+    from netkit.errors import NetkitError
+    from netkit.model import Coverage, Finding, Flow, Window
+    from netkit.notebook import Run, begin, publish
+    from netkit.plan import Plan
+    from netkit.session import Session, connect, may_call
+
+_HOMES = {
+    "NetkitError": "netkit.errors",
+    **dict.fromkeys(("Coverage", "Finding", "Flow", "Window"), "netkit.model"),
+    **dict.fromkeys(("Run", "begin", "publish"), "netkit.notebook"),
+    "Plan": "netkit.plan",
+    **dict.fromkeys(("Session", "connect", "may_call"), "netkit.session"),
+}
+_MODULES = ("errors", "flowlogs", "show")
+
+__all__ = [
+    "Coverage", "Finding", "Flow", "NetkitError", "Plan", "Run", "Session", "Window", "begin", "connect", "errors", "flowlogs",
+    "may_call", "publish", "show",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"netkit.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'netkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
