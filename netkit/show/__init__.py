@@ -1,0 +1,17 @@
+"""Figures and widgets, made from frames. The only importer of plotly and ipywidgets."""
+
+from netkit.show.plots import (
+    coverage_strip,
+    egress_bars,
+    hop_ladder,
+    reject_heatmap,
+    scan_scatter,
+    talkers,
+    tcp_outcomes,
+    timeline,
+)
+from netkit.show.widgets import explorer
+
+__all__ = [
+    "coverage_strip", "egress_bars", "explorer", "hop_ladder", "reject_heatmap", "scan_scatter", "talkers", "tcp_outcomes", "timeline",
+]  # fmt: skip

@@ -1,0 +1,249 @@
+"""plotly figures from the frames of the flow-log wing. Each names the columns it needs; none asks a query or changes a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.graph_objects import Figure
+
+from netkit.flowlogs.names import service_name
+from netkit.net import protocol_name
+
+# Okabe and Ito's palette, which people with any colour vision tell apart; ACCEPT and REJECT are the same everywhere.
+ACCEPT, REJECT, GREY = "#0072B2", "#D55E00", "#9AA5B1"
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
+ACTIONS = {"ACCEPT": ACCEPT, "REJECT": REJECT}
+STATES = {"ok": ACCEPT, "nodata": "#CFE3F1", "skipdata": "#E69F00", "missing": REJECT}
+_MEASURES = {"records": "flow records", "packets": "packets", "bytes": "bytes"}
+
+
+def _figure(title: str, *, height: int = 420, **layout: Any) -> Figure:
+    """An empty figure in the kit's one style."""
+    figure = go.Figure()
+    figure.update_layout(
+        template="plotly_white", title={"text": title, "x": 0.01, "font": {"size": 16}}, height=height, hovermode="closest",
+        margin={"l": 70, "r": 24, "t": 64, "b": 56}, font={"family": "system-ui, sans-serif", "size": 12}, **layout,
+    )  # fmt: skip
+    return figure
+
+
+def _nothing(title: str, words: str) -> Figure:
+    figure = _figure(title, height=180)
+    figure.add_annotation(text=words, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14, "color": "#5b6b7a"})
+    return figure.update_xaxes(visible=False).update_yaxes(visible=False)
+
+
+def _time(seconds: pd.Series) -> pd.Series:
+    """Unix seconds as UTC times."""
+    return pd.to_datetime(seconds.astype("int64"), unit="s", utc=True)
+
+
+def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traffic over time, by action") -> Figure:
+    """Stacked bars in time, one colour an action, with a button for each measure; buckets that lack are grey.
+
+    frame: bucket (Unix s), action, records, packets, bytes: the query timeline
+    """
+    if frame.empty:
+        return _nothing(title, "no records in this window")
+    figure = _figure(title, barmode="stack", legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"}, bargap=0)
+    step = int(frame["bucket"].drop_duplicates().sort_values().diff().dropna().min() or 300) if frame["bucket"].nunique() > 1 else 300
+    for action, colour in ACTIONS.items():
+        rows = frame[frame["action"] == action]
+        figure.add_bar(
+            x=_time(rows["bucket"]), y=rows[measure].astype(float), name=action, marker_color=colour, width=step * 1000,
+            customdata=rows[list(_MEASURES)].to_numpy(), offset=0,
+            hovertemplate=f"%{{x|%Y-%m-%d %H:%M}}Z {action}<br>%{{customdata[0]:,}} records<br>%{{customdata[1]:,}} packets<br>%{{customdata[2]:.3s}}B<extra></extra>",
+        )  # fmt: skip
+    for start, end in _missing(frame["bucket"], step):
+        figure.add_vrect(x0=_stamp(start), x1=_stamp(end), fillcolor=GREY, opacity=0.35, line_width=0, annotation_text="no records", annotation_position="top left")
+    buttons = [
+        {"label": words, "method": "update", "args": [{"y": [frame.loc[frame["action"] == action, name].astype(float).tolist() for action in ACTIONS]}, {"yaxis.title.text": words}]}
+        for name, words in _MEASURES.items()
+    ]
+    chosen = list(_MEASURES).index(measure)
+    figure.update_layout(updatemenus=[{"type": "buttons", "direction": "right", "buttons": buttons, "active": chosen, "x": 0, "xanchor": "left", "y": 1.13, "yanchor": "bottom", "pad": {"t": 0}}], margin_t=100)
+    return figure.update_xaxes(title="time (UTC)").update_yaxes(title=_MEASURES[measure], tickformat=".3~s", rangemode="tozero")
+
+
+def _stamp(seconds: int) -> pd.Timestamp:
+    return pd.Timestamp(seconds, unit="s", tz="UTC")
+
+
+def _missing(buckets: pd.Series, step: int) -> list[tuple[int, int]]:
+    seen = sorted({int(one) for one in buckets})
+    return [(early + step, late) for early, late in zip(seen, seen[1:], strict=False) if late - early > step]
+
+
+def talkers(frame: pd.DataFrame, *, most: int = 24, title: str = "Who talks to whom, by subnet and service") -> Figure:
+    """A Sankey of bytes from client groups over services to server groups; the smallest are folded together.
+
+    frame: client_group, service, server_group, bytes
+    """
+    if frame.empty:
+        return _nothing(title, "nobody talks to anybody")
+    sums = frame.groupby(["client_group", "service", "server_group"], as_index=False)["bytes"].sum().sort_values("bytes", ascending=False)
+    shown, rest = sums.head(most), sums.iloc[most:]
+    if len(rest):
+        other = pd.DataFrame([{"client_group": f"other ({len(rest)})", "service": "other", "server_group": "other ", "bytes": rest["bytes"].sum()}])
+        shown = pd.concat([shown, other], ignore_index=True)
+    left = shown.groupby(["client_group", "service"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
+    right = shown.groupby(["service", "server_group"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
+    # Names carry their column, so that a group that is both client and server has a node on either side.
+    ends = pd.concat([left.assign(a="c:" + left["a"], b="s:" + left["b"]), right.assign(a="s:" + right["a"], b="d:" + right["b"])])
+    nodes = list(dict.fromkeys([*ends["a"], *ends["b"]]))
+    colours = [{"c": PALETTE[0], "s": PALETTE[1], "d": PALETTE[2]}[node[0]] for node in nodes]
+    place = {node: number for number, node in enumerate(nodes)}
+    figure = _figure(title, height=max(420, 22 * len(nodes)))
+    figure.add_sankey(
+        node={"label": [node[2:] for node in nodes], "color": colours, "pad": 14, "thickness": 14},
+        link={"source": ends["a"].map(place), "target": ends["b"].map(place), "value": ends["bytes"].astype(float), "color": "rgba(120,140,160,.3)"},
+        valueformat=".3s", valuesuffix="B",
+    )  # fmt: skip
+    return figure
+
+
+def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port by hour") -> Figure:
+    """Rejected records by port and time bucket, in logarithmic colour.
+
+    frame: bucket (Unix s), dstport, protocol, records: the query reject_heatmap
+    """
+    if frame.empty:
+        return _nothing(title, "nothing was rejected")
+    named = frame.assign(
+        label=[f"{protocol_name(int(p))} {service_name(port, int(p)) or port}" for port, p in zip(frame["dstport"], frame["protocol"], strict=True)],
+        time=_time(frame["bucket"]),
+    )
+    grid = named.pivot_table(index="label", columns="time", values="records", aggfunc="sum")
+    grid = grid.loc[grid.sum(axis=1).sort_values().index].astype(float)
+    figure = _figure(title, height=max(320, 22 * len(grid) + 140))
+    figure.add_heatmap(
+        x=grid.columns, y=grid.index, z=grid.map(_log).to_numpy(), customdata=grid.to_numpy(), colorscale="Oranges", xgap=1, ygap=1, zmin=0,
+        colorbar={"title": "records", "tickvals": [0, 1, 2, 3, 4, 5], "ticktext": ["1", "10", "100", "1k", "10k", "100k"]},
+        hovertemplate="%{x|%Y-%m-%d %H:%M}Z<br>%{y}<br>%{customdata:,.0f} records<extra></extra>",
+    )  # fmt: skip
+    return figure.update_xaxes(title="time (UTC)").update_yaxes(automargin=True, type="category")
+
+
+def _log(count: float) -> float:
+    import math
+
+    return math.log10(count) if count > 0 else math.nan
+
+
+def scan_scatter(frame: pd.DataFrame, *, title: str = "What was tried: time by port") -> Figure:
+    """Probes as points, one colour a source.
+
+    frame: start (Unix s), srcaddr, dstaddr, dstport, action: the query scan_probes, of one source or several
+    """
+    if frame.empty:
+        return _nothing(title, "no source tried many ports")
+    figure = _figure(title, height=460, legend={"orientation": "h", "y": -0.18})
+    for number, (source, rows) in enumerate(frame.groupby("srcaddr", sort=False)):
+        figure.add_scattergl(
+            x=_time(rows["start"]), y=rows["dstport"].astype(float), mode="markers", name=str(source), text=rows["action"],
+            marker={"size": 5, "color": PALETTE[number % len(PALETTE)], "opacity": 0.6, "symbol": ["x" if one == "REJECT" else "circle" for one in rows["action"]]},
+            customdata=rows[["dstaddr"]].to_numpy(),
+            hovertemplate=f"%{{x|%H:%M:%S}}Z<br>{source} to %{{customdata[0]}} port %{{y}}<br>%{{text}}<extra></extra>",
+        )  # fmt: skip
+    return figure.update_xaxes(title="time (UTC); a cross is a REJECT").update_yaxes(title="destination port", rangemode="tozero")
+
+
+def hop_ladder(frame: pd.DataFrame, *, title: str = "One flow, hop by hop") -> Figure:
+    """A ladder: a rail for each participant, an arrow for each record, in path order; a rejected one ends in a cross.
+
+    frame: rows in path order: label (who logged it), flow_direction (or none), srcaddr, dstaddr, action, packets, bytes,
+    source_label, destination_label: investigate.order_hops
+    """
+    if frame.empty:
+        return _nothing(title, "no interface logged this flow")
+    rails = list(dict.fromkeys([*frame["source_label"], *frame["destination_label"]]))
+    place = {name: number for number, name in enumerate(rails)}
+    figure = _figure(title, height=max(320, 58 * len(frame) + 150), showlegend=False)
+    for name, x in place.items():
+        figure.add_scatter(x=[x, x], y=[0.3, -len(frame) - 0.5], mode="lines", line={"color": GREY, "dash": "dot"}, hoverinfo="skip")
+        figure.add_annotation(x=x, y=0.55, text=f"<b>{name}</b>", showarrow=False, font={"size": 12})
+    for row_number, row in enumerate(frame.to_dict("records"), 1):
+        _arrow(figure, row, place[row["source_label"]], place[row["destination_label"]], -row_number)
+    figure.update_xaxes(visible=False, range=[-0.45, len(rails) - 0.55])
+    return figure.update_yaxes(visible=False, range=[-len(frame) - 0.8, 0.9])
+
+
+def _arrow(figure: Figure, row: dict[Any, Any], start: int, end: int, y: float) -> None:
+    stopped = row["action"] == "REJECT"
+    colour = REJECT if stopped else ACCEPT
+    tip = start + (end - start) * (0.8 if stopped else 0.98)
+    figure.add_annotation(x=tip, y=y, ax=start, ay=y, xref="x", yref="y", axref="x", ayref="y", showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=colour, text="")
+    if stopped:
+        figure.add_annotation(x=tip, y=y, text="<b>✕</b>", showarrow=False, font={"color": REJECT, "size": 18})
+    words = f"{row['srcaddr']} → {row['dstaddr']}, {int(row['packets']):,} packets, {_si(row['bytes'])}B"
+    seen = f"seen at {row['label']}" + (f", {row['flow_direction']}" if row.get("flow_direction") else "")
+    figure.add_annotation(x=(start + end) / 2, y=y, yshift=13, text=words, showarrow=False, font={"size": 11})
+    figure.add_annotation(x=(start + end) / 2, y=y, yshift=-12, text=f"<i>{seen}</i>", showarrow=False, font={"size": 10, "color": "#5b6b7a"})
+
+
+def _si(count: float) -> str:
+    value = float(count)
+    for unit in ("", "k", "M", "G"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} T"
+
+
+def coverage_strip(frame: pd.DataFrame, *, title: str = "Coverage: what each interface logged, and when") -> Figure:
+    """A strip of time for each interface, in the colour of its state.
+
+    frame: label, bucket (Unix s), state (ok, nodata, skipdata, missing): investigate.coverage_states
+    """
+    if frame.empty:
+        return _nothing(title, "no interface is in the log")
+    order = {name: number for number, name in enumerate(STATES)}
+    grid = frame.assign(code=frame["state"].map(order), time=_time(frame["bucket"])).pivot_table(index="label", columns="time", values="code", aggfunc="max")
+    words = grid.map(lambda code: list(STATES)[int(code)] if pd.notna(code) else "")
+    edges = [number / len(STATES) for number in range(len(STATES) + 1)]
+    scale = [pair for number, colour in enumerate(STATES.values()) for pair in ((edges[number], colour), (edges[number + 1], colour))]
+    figure = _figure(title, height=max(260, 24 * len(grid) + 150))
+    figure.add_heatmap(
+        x=grid.columns, y=grid.index, z=grid.to_numpy(), customdata=words.to_numpy(), colorscale=scale, zmin=-0.5, zmax=len(STATES) - 0.5, ygap=3,
+        colorbar={"tickvals": list(range(len(STATES))), "ticktext": ["traffic", "no traffic", "records lost", "no record"], "title": ""},
+        hovertemplate="%{x|%Y-%m-%d %H:%M}Z<br>%{y}<br>%{customdata}<extra></extra>",
+    )  # fmt: skip
+    return figure.update_xaxes(title="time (UTC)").update_yaxes(automargin=True, type="category", autorange="reversed")
+
+
+def egress_bars(frame: pd.DataFrame, *, most: int = 20, title: str = "What leaves the VPC, where to") -> Figure:
+    """Bytes by destination, one colour a path.
+
+    frame: label (destination), path, bytes, source (label of the sender): investigate.egress_table
+    """
+    if frame.empty:
+        return _nothing(title, "nothing left the VPC")
+    top = frame.sort_values("bytes", ascending=False).head(most)
+    figure = _figure(title, height=max(300, 26 * top["label"].nunique() + 150), barmode="stack", legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"})
+    for number, (path, rows) in enumerate(top.groupby("path", sort=False)):
+        figure.add_bar(
+            x=rows["bytes"].astype(float), y=rows["label"], name=str(path), orientation="h", marker_color=PALETTE[number % len(PALETTE)],
+            customdata=rows[["source"]].to_numpy(), hovertemplate="%{customdata[0]} to %{y}<br>%{x:.3s}B<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    return figure.update_xaxes(title="bytes sent", tickformat=".3~s").update_yaxes(automargin=True, autorange="reversed", type="category")
+
+
+def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP connections end, by server") -> Figure:
+    """Connections by server and outcome, as shares.
+
+    frame: label, established, refused, rejected, unanswered: the query tcp_outcomes with a label for each server and port
+    """
+    if frame.empty:
+        return _nothing(title, "no TCP connection was opened in this window")
+    top = frame.head(most)
+    figure = _figure(title, height=max(300, 26 * len(top) + 150), barmode="stack", barnorm="percent", legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"})
+    colours: Sequence[tuple[str, str]] = (("established", ACCEPT), ("refused", "#E69F00"), ("unanswered", GREY), ("rejected", REJECT))
+    for outcome, colour in colours:
+        figure.add_bar(
+            x=top[outcome].astype(float), y=top["label"], name=outcome, orientation="h", marker_color=colour,
+            customdata=top[[outcome]].to_numpy(), hovertemplate="%{y}<br>%{customdata[0]:,} " + outcome + "<extra></extra>",
+        )  # fmt: skip
+    return figure.update_xaxes(title="share of connections (%)").update_yaxes(automargin=True, autorange="reversed", type="category")

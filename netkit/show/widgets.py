@@ -1,0 +1,146 @@
+"""ipywidgets over what was just computed: turn the knobs, click through from a pair to its records."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import ipywidgets as w
+import pandas as pd
+from IPython.display import display
+
+from netkit.errors import InputError
+from netkit.flowlogs.names import AddressBook
+from netkit.net import parse_cidr, protocol_name
+from netkit.show.plots import talkers
+
+ROWS = 25
+
+
+def select_pairs(
+    frame: pd.DataFrame, *, protocol: str = "", port: int = 0, cidr: str = "", start: int = 0, end: int = 0, text: str = ""
+) -> pd.DataFrame:
+    """The conversations that some knobs keep. Raises InputError for a CIDR that is none.
+
+    frame: the query conversations; start and end in Unix seconds (0: open), protocol a name, text part of a name
+    """
+    keep = pd.Series(True, index=frame.index)
+    if protocol:
+        keep &= frame["protocol"].map(lambda number: protocol_name(int(number))) == protocol
+    if port:
+        keep &= frame["server_port"] == port
+    if start:
+        keep &= frame["last_seen"] >= start
+    if end:
+        keep &= frame["first_seen"] < end
+    if cidr:
+        block = parse_cidr(cidr)
+        inside = {address: ipaddress.ip_address(address) in block for address in {*frame["client"], *frame["server"]}}
+        keep &= frame["client"].map(inside) | frame["server"].map(inside)
+    if text:
+        keep &= frame.astype(str).apply(lambda column: column.str.contains(text, regex=False)).any(axis=1)
+    return frame[keep].reset_index(drop=True)
+
+
+def pair_table(frame: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
+    """The conversations as people read them: names, service, bytes and packets both ways, first and last seen (UTC)."""
+    top = frame.head(ROWS)
+    times = {name: pd.to_datetime(top[name].astype("int64"), unit="s", utc=True).dt.strftime("%m-%d %H:%M:%SZ") for name in ("first_seen", "last_seen")}
+    shown = {"client": top["client"].map(book.label), "server": top["server"].map(book.label)}
+    service = [f"{protocol_name(int(number))}/{port}" for number, port in zip(top["protocol"], top["server_port"], strict=True)]
+    counts = {name: top[name] for name in ("connections", "bytes_out", "bytes_back", "packets_out", "packets_back")}
+    return pd.DataFrame({**shown, "service": service, **counts, **times})
+
+
+def explorer(
+    conversations: pd.DataFrame,
+    book: AddressBook,
+    *,
+    records: Callable[[str, str], pd.DataFrame] | None = None,
+    protocol: str = "",
+    port: int = 0,
+    cidr: str = "",
+) -> None:
+    """Show conversations with knobs for time, protocol, port, CIDR and text, and the records of the pair that is chosen.
+
+    conversations  query conversations, with client_group, service, server_group (investigate.grouped)
+    records        a function (client, server) -> frame that fetches a pair's records, as `lambda a, b: logs.query("pair_flows", source=a, destination=b)`
+    protocol, port, cidr  what the knobs start with; headless the figure and the table show just that
+
+    The figure and table of the starting values are ordinary outputs, so a report has them; with a kernel they follow the knobs.
+    """
+    chosen = select_pairs(conversations, protocol=protocol, port=port, cidr=cidr)
+    if conversations.empty:
+        display(talkers(chosen))
+        return
+    _Explorer(conversations, book, records, protocol, port, cidr).show(chosen)
+
+
+class _Explorer:
+    """The knobs and what they drive."""
+
+    def __init__(self, frame: pd.DataFrame, book: AddressBook, records: Any, protocol: str, port: int, cidr: str) -> None:
+        self.frame, self.book, self.records = frame, book, records
+        first, last = int(frame["first_seen"].min()), int(frame["last_seen"].max())
+        step = max(60, (last - first) // 200)
+        options = [(f"{datetime.fromtimestamp(one, UTC):%m-%d %H:%M}Z", one) for one in range(first, last + step, step)]
+        wide = {"description_width": "70px"}
+        self.time = w.SelectionRangeSlider(options=options, index=(0, len(options) - 1), description="time", layout={"width": "95%"}, style=wide, continuous_update=False)
+        names = sorted({protocol_name(int(number)) for number in frame["protocol"]})
+        self.protocol = w.Dropdown(options=[("any", ""), *((name, name) for name in names)], value=protocol if protocol in names else "", description="protocol", style=wide)
+        self.port = w.BoundedIntText(value=port, min=0, max=65535, description="port (0 any)", style={"description_width": "90px"})
+        self.cidr = w.Text(value=cidr, placeholder="10.0.1.0/24", description="CIDR", continuous_update=False, style=wide)
+        self.text = w.Text(value="", placeholder="part of an address", description="find", continuous_update=False, style=wide)
+        self.pair = w.Dropdown(options=[("choose a pair", None)], description="records of", layout={"width": "95%"}, style=wide)
+        self.help, self.view, self.detail = w.HTML(), w.Output(), w.Output()
+        for knob in (self.time, self.protocol, self.port, self.cidr, self.text):
+            knob.observe(lambda _: self.update(), "value")
+        self.pair.observe(lambda _: self.open_pair(), "value")
+
+    def show(self, chosen: pd.DataFrame) -> None:
+        """The starting figure and table as plain outputs, then the knobs."""
+        self.offer(chosen)
+        with self.view:
+            self.draw(chosen)
+        rows = w.HBox([self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
+        panel = w.VBox([self.time, rows, self.help, self.view, self.pair, self.detail])
+        bundle = {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0, "model_id": panel.model_id}}
+        display({**bundle, "text/html": self.page(chosen), "text/plain": "explorer"}, raw=True)
+
+    def page(self, chosen: pd.DataFrame) -> str:
+        """What a page without a kernel shows in place of the knobs: the pairs, as a table."""
+        return str(pair_table(chosen, self.book).to_html(index=False, border=0))
+
+    def update(self) -> None:
+        """Follow the knobs; a CIDR that is none gives a line of help."""
+        start, end = self.time.value
+        try:
+            chosen = select_pairs(self.frame, protocol=self.protocol.value, port=self.port.value, cidr=self.cidr.value.strip(), start=start, end=end + 1, text=self.text.value.strip())
+        except InputError as problem:
+            self.help.value = f"<span style='color:#c62828'>{problem.what}. {problem.hint}</span>"
+            return
+        self.help.value = f"{len(chosen):,} of {len(self.frame):,} conversations"
+        self.offer(chosen)
+        with self.view:
+            self.view.clear_output(wait=True)
+            self.draw(chosen)
+
+    def draw(self, chosen: pd.DataFrame) -> None:
+        """The figure and the table of some conversations."""
+        display(talkers(chosen))
+        display(pair_table(chosen, self.book))
+
+    def offer(self, chosen: pd.DataFrame) -> None:
+        """The pairs that can be opened."""
+        pairs = chosen.head(ROWS)[["client", "server"]].drop_duplicates().itertuples(index=False)
+        self.pair.options = [("choose a pair", None), *((f"{self.book.label(a)} → {self.book.label(b)}", (a, b)) for a, b in pairs)]
+
+    def open_pair(self) -> None:
+        """Fetch and show the records of the chosen pair."""
+        if self.pair.value is None or self.records is None:
+            return
+        with self.detail:
+            self.detail.clear_output(wait=True)
+            display(self.records(*self.pair.value))
