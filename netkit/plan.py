@@ -97,7 +97,10 @@ class Guard:
 
 @dataclass(frozen=True)
 class Undo:
-    """How a step is taken back. `by_tag` is the EC2 resource type by whose tags it is found when its id was never seen."""
+    """How a step is taken back.
+
+    by_tag  how EC2 ids of its kind begin ("fl-"): so it is found by its netkit:run tag when its id was never seen
+    """
 
     service: str
     operation: str
@@ -478,14 +481,14 @@ def _undos(ledger: Ledger, key: str) -> list[dict[str, Any]]:
 
 
 def _by_tag(session: Session, run_id: str, ledger: Ledger, undo: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Undos of the EC2 resources of that type which carry the run's tag and which no other step's result has; or None."""
+    """Undos of the EC2 resources of that kind which carry the run's tag and which no other step's result has; or None."""
     if not undo["by_tag"]:
         return None
-    wanted = {"key": RUN_TAG, "value": run_id, "resource-type": undo["by_tag"]}
+    wanted = {"key": RUN_TAG, "value": run_id}
     filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
     tagged = {tag["ResourceId"] for tag in session.pages("ec2", "describe_tags", "Tags", Filters=filters)}
     known = json.dumps([line.get("undo") for line in ledger.lines() if line["event"] in ("result", "partial")])
-    ids = sorted(one for one in tagged if one not in known)
+    ids = sorted(one for one in tagged if one.startswith(undo["by_tag"]) and one not in known)
     (name,) = (name for name, value in undo["request"].items() if _unresolved(value))
     as_list = [{**undo, "request": {**undo["request"], name: ids}}] if ids else []
     return as_list if name.endswith("s") else [{**undo, "request": {**undo["request"], name: one}} for one in ids]

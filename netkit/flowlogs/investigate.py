@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.flowlogs.names import AddressBook, service_name
-from netkit.model import Coverage, Finding, Severity, Window
+from netkit.model import Coverage, Finding, Severity, Status, Window
 from netkit.net import protocol_name
 
 NEVER_LOGGED = (
@@ -42,6 +42,11 @@ def size(count: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 port", "30 ports"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def listed(items: Iterable[object], most: int = 4) -> str:
@@ -73,11 +78,7 @@ class Trust:
     def over(self, interfaces: Iterable[str], first_seen: float, last_seen: float) -> Coverage:
         """The Coverage of some interfaces over a span: "skipped" where a gap touches it, else the source's own state."""
         wanted = sorted(set(interfaces))
-        hit = self.gaps[
-            (self.gaps["interface_id"].isin([*wanted, ""]))
-            & (self.gaps["first_seen"] < last_seen)
-            & (self.gaps["last_seen"] > first_seen)
-        ]
+        hit = self._gaps_in(wanted, first_seen, last_seen)
         base = self.coverage[0] if self.coverage else Coverage("", "", "flow logs", "empty")
         worst = next((row for row in self.coverage if row.state not in ("ok", "skipped")), None)
         rows = sum(row.rows for row in self.coverage)
@@ -95,6 +96,23 @@ class Trust:
                 note=f"{hit.iloc[0]['kind']} from {clock(hit.iloc[0]['first_seen'])}",
             )
         return Coverage(base.account, base.region, table, "ok", rows)
+
+    def rests_on(self, interfaces: Sequence[str], first_seen: float, last_seen: float) -> tuple[Coverage, tuple[str, ...]]:
+        """What a claim that something did happen rests on: the whole span, or the part of it before the first gap.
+
+        Lost records cannot take back what was seen, but they make every count a lower bound: the limit says so.
+        """
+        whole = self.over(interfaces, first_seen, last_seen)
+        hit = self._gaps_in(interfaces, first_seen, last_seen)
+        if whole.state != "skipped" or hit.empty:
+            return whole, ()
+        clean = float(hit["first_seen"].min())
+        missing = f"records are missing from {clock(clean)} on for a while, so counts are lower bounds"
+        return (self.over(interfaces, first_seen, clean), (missing,)) if clean > first_seen else (whole, ())
+
+    def _gaps_in(self, interfaces: Iterable[str], first_seen: float, last_seen: float) -> pd.DataFrame:
+        touched = (self.gaps["first_seen"] < last_seen) & (self.gaps["last_seen"] > first_seen)
+        return self.gaps[self.gaps["interface_id"].isin([*interfaces, ""]) & touched]
 
     def all(self) -> Coverage:
         """The Coverage of the whole window: what a claim that something did not happen rests on."""
@@ -214,7 +232,7 @@ def _place(trust: Trust) -> tuple[str, str]:
 # ------------------------------------------------------------------------------------------------- what is rejected
 
 CLUSTER_COLUMNS = (
-    "sources", "target", "protocol", "port", "rejected", "packets", "accepted", "first_seen", "last_seen",
+    "sources", "target", "protocol", "leg", "port", "rejected", "packets", "accepted", "accepted_until", "first_seen", "last_seen",
     "interfaces", "inside", "reading", "story", "command",
 )  # fmt: skip
 
@@ -222,84 +240,87 @@ CLUSTER_COLUMNS = (
 def cluster_rejects(rejects: pd.DataFrame, book: AddressBook, rewrites: pd.DataFrame | None = None) -> pd.DataFrame:
     """Rejected traffic as clusters that a person can read: who was refused at which target and port, since when.
 
-    rejects   query reject_clusters: srcaddr, dstaddr, protocol, dstport, interface_id, rejected (records),
-              rejected_packets, accepted (records between the same ends and port), first_seen, last_seen (epoch s)
-    rewrites  query address_rewrites, to say which second address of the target was really meant
+    rejects   query reject_clusters
+    rewrites  query address_rewrites, to say which second address of the target was meant
 
-    Returns one row a cluster, inside traffic first, then most often rejected: sources (list), target, protocol, port,
-    rejected (records), packets, accepted, first_seen, last_seen (epoch s), interfaces (list), inside (both ends ours),
-    reading (what it can be), story (a sentence), command (opens the reachability notebook on it; "" for the internet).
+    Returns one row a cluster, inside traffic first, then most often rejected: sources (list), target, protocol, leg, port,
+    rejected (records), packets, accepted (records), accepted_until, first_seen, last_seen (epoch s), interfaces (list),
+    inside (both ends ours), reading (what it can be), story (a sentence), command (opens the reachability notebook on it; ""
+    for the internet's).
     """
-    rows = [
-        _cluster(key, group, book, rewrites)
-        for key, group in rejects.groupby(
-            ["dstaddr", "protocol", "dstport", "_inside"] if "_inside" in rejects else _keys(rejects, book)
-        )
-    ]
-    frame = pd.DataFrame(rows, columns=list(CLUSTER_COLUMNS))
-    return frame.sort_values(
-        ["inside", "rejected", "target", "port"], ascending=[False, False, True, True], ignore_index=True
-    )
-
-
-def _keys(rejects: pd.DataFrame, book: AddressBook) -> list[Any]:
     inside = [
         book.is_inside(source) and book.is_inside(target)
         for source, target in zip(rejects["srcaddr"], rejects["dstaddr"], strict=True)
     ]
-    return [
-        rejects["dstaddr"],
-        rejects["protocol"],
-        rejects["dstport"],
-        pd.Series(inside, index=rejects.index, dtype=bool),
-    ]
+    keyed = rejects.assign(inside=inside)
+    # Sources that are outside say little one by one, so the internet's noise is one cluster a target.
+    keyed["shown_port"] = keyed["port"].where(keyed["inside"], -1)
+    keys = ["dstaddr", "protocol", "leg", "shown_port", "inside"]
+    rows = [_cluster(rows, book, rewrites) for _, rows in keyed.groupby(keys)]
+    frame = pd.DataFrame(rows, columns=list(CLUSTER_COLUMNS)).astype({"inside": bool})
+    order = ["inside", "rejected", "target", "port"]
+    return frame.sort_values(order, ascending=[False, False, True, True], ignore_index=True)
 
 
-def _cluster(key: Any, group: pd.DataFrame, book: AddressBook, rewrites: pd.DataFrame | None) -> dict[str, Any]:
-    target, protocol, port, inside = key
-    by_source = group.groupby("srcaddr")["rejected"].sum().sort_values(ascending=False)
-    sources, interfaces = list(by_source.index), sorted(group["interface_id"].unique())
+def _cluster(group: pd.DataFrame, book: AddressBook, rewrites: pd.DataFrame | None) -> dict[str, Any]:
+    first = group.iloc[0]
+    sources = list(group.groupby("srcaddr")["rejected"].sum().sort_values(ascending=False, kind="stable").index)
+    until = group["accepted_until"].dropna()
     row: dict[str, Any] = {
-        "sources": sources, "target": target, "protocol": int(protocol), "port": int(port), "rejected": int(by_source.sum()),
-        "packets": int(group["rejected_packets"].sum()), "accepted": int(group["accepted"].sum()),
-        "first_seen": int(group["first_seen"].min()), "last_seen": int(group["last_seen"].max()),
-        "interfaces": interfaces, "inside": bool(inside),
-    }  # fmt: skip
+        "sources": sources,
+        "target": str(first["dstaddr"]),
+        "protocol": int(first["protocol"]),
+        "leg": str(first["leg"]),
+        "port": int(first["shown_port"]),
+        "rejected": int(group["rejected"].sum()),
+        "packets": int(group["rejected_packets"].sum()),
+        "accepted": int(group["accepted"].sum()),
+        "accepted_until": int(until.max()) if len(until) else 0,
+        "first_seen": int(group["first_seen"].min()),
+        "last_seen": int(group["last_seen"].max()),
+        "interfaces": sorted(group["interface_id"].unique()),
+        "inside": bool(first["inside"]),
+    }
     row["reading"] = _reading(row, book)
-    row["story"] = _story(row, book, _seconds(row, rewrites))
-    row["command"] = reachability_command(sources[0], target, int(protocol), int(port)) if inside else ""
+    row["story"] = _story(row, book, group["port"].nunique(), _second_addresses(row, rewrites))
+    asked = (row["target"], sources[0]) if row["leg"] == "reply" else (sources[0], row["target"])
+    row["command"] = reachability_command(*asked, row["protocol"], row["port"]) if row["inside"] else ""
     return row
 
 
 def _reading(row: dict[str, Any], book: AddressBook) -> str:
     """What can have rejected it, by where it was seen (User Guide, "Security group and network ACL rules")."""
-    at_target = book.get(row["target"]).interface_id in row["interfaces"]
-    at_source = any(book.get(source).interface_id in row["interfaces"] for source in row["sources"])
+    if row["leg"] == "reply":
+        return "replies: groups are stateful, so a network ACL; or packets that came after their connection was closed"
+    if row["accepted"] and row["accepted_until"] <= row["first_seen"] + 60:
+        return f"accepted until {clock(row['accepted_until'])} and not since: a rule changed"
     if row["accepted"]:
-        return "partly accepted: a rule that changed, or packets after a connection was closed"
-    if at_source and not at_target:
-        return "rejected on the way out: the sender's security group or its outbound network ACL"
-    return "nothing accepted: a security group or the inbound network ACL of the target"
+        return "accepted at other times: a rule that came or went, or packets after their connection was closed"
+    at_target = book.get(row["target"]).interface_id in row["interfaces"]
+    if not at_target and any(book.get(source).interface_id in row["interfaces"] for source in row["sources"]):
+        return "nothing accepted, seen at the sender: its security group or its outbound network ACL"
+    return "nothing accepted: a security group or the inbound network ACL"
 
 
-def _seconds(row: dict[str, Any], rewrites: pd.DataFrame | None) -> list[str]:
+def _second_addresses(row: dict[str, Any], rewrites: pd.DataFrame | None) -> list[str]:
     if rewrites is None or rewrites.empty:
         return []
-    meant = rewrites[
-        (rewrites["own_address"] == row["target"])
-        & (rewrites["side"] == "destination")
-        & rewrites["interface_id"].isin(row["interfaces"])
-    ]
-    return sorted(meant["real_address"].unique())
+    own = (rewrites["own_address"] == row["target"]) & (rewrites["side"] == "destination") & (rewrites["port"] == row["port"])
+    return sorted(rewrites.loc[own & rewrites["interface_id"].isin(row["interfaces"]), "real_address"].unique())
 
 
-def _story(row: dict[str, Any], book: AddressBook, seconds: Sequence[str]) -> str:
-    where = f"{protocol_name(row['protocol'])}/{row['port']}" if row["port"] else protocol_name(row["protocol"])
+def _story(row: dict[str, Any], book: AddressBook, ports: int, seconds: Sequence[str]) -> str:
+    name = protocol_name(row["protocol"])
+    where = f"{name}/{row['port']}" if row["port"] > 0 else name
+    if row["port"] < 0 and name in ("tcp", "udp"):
+        where = f"{counted(ports, 'port')} ({name})"
+    who = listed(map(book.label, row["sources"])) if row["inside"] else f"{counted(len(row['sources']), 'outside address', 'outside addresses')}"
+    what = f"replies from {where}" if row["leg"] == "reply" else where
     story = (
-        f"{listed(map(book.label, row['sources']))} to {book.label(row['target'])}, {where}, {row['rejected']} records "
-        f"({row['packets']} packets) since {clock(row['first_seen'])}, seen at {listed(row['interfaces'])}, {row['reading']}"
+        f"{who} to {book.label(row['target'])}, {what}, {counted(row['rejected'], 'time')} ({counted(row['packets'], 'packet')}) since "
+        f"{clock(row['first_seen'])}, seen at {listed(row['interfaces'])}, {row['reading']}"
     )
-    also = f"; {row['target']} is that interface's primary address, and it also carries {listed(seconds)}: the packet may have meant one of these"
+    also = f"; that is its primary address, and the packets were sent to {listed(seconds)}, which it carries as well"
     return story + (also if seconds else "")
 
 
@@ -312,19 +333,257 @@ def reachability_command(source: str, destination: str, protocol: int, port: int
 
 
 def reject_findings(clusters: pd.DataFrame, trust: Trust, *, min_records: int = 10) -> list[Finding]:
-    """FLOW-REJECT-CLUSTER for each inside cluster rejected at least `min_records` times."""
-    inside = clusters[clusters["inside"] & (clusters["rejected"] >= min_records)]
+    """FLOW-REJECT-CLUSTER for each inside cluster of requests rejected at least `min_records` times."""
+    inside = clusters[clusters["inside"] & (clusters["leg"] == "request") & (clusters["rejected"] >= min_records)]
     return [_reject_finding(row, trust) for row in inside.to_dict("records")]
 
 
 def _reject_finding(row: dict[Any, Any], trust: Trust) -> Finding:
-    severity: Severity = "high" if not row["accepted"] and row["rejected"] >= 50 else "medium"
-    evidence = {
-        name: row[name]
-        for name in ("sources", "target", "protocol", "port", "rejected", "packets", "accepted", "interfaces")
-    }
-    evidence |= {"first_seen": clock(row["first_seen"]), "last_seen": clock(row["last_seen"])}
-    return Finding(
-        "FLOW-REJECT-CLUSTER", "confirmed", severity, (*row["interfaces"], row["target"]), row["story"], evidence,
-        (_NO_RULE_ID,), (trust.over(row["interfaces"], row["first_seen"], row["last_seen"]),), row["command"],
-    )  # fmt: skip
+    names = ("sources", "target", "protocol", "port", "rejected", "packets", "accepted", "interfaces")
+    evidence = {name: row[name] for name in names} | _span(row)
+    severity: Severity = "high" if row["rejected"] >= 50 else "medium"
+    seen = trust.rests_on(row["interfaces"], row["first_seen"], row["last_seen"])
+    subject = (*row["interfaces"], row["target"])
+    return _finding("FLOW-REJECT-CLUSTER", severity, subject, row["story"], evidence, seen, row["command"], (_NO_RULE_ID,))
+
+
+def _span(row: dict[Any, Any]) -> dict[str, str]:
+    return {"first_seen": clock(row["first_seen"]), "last_seen": clock(row["last_seen"])}
+
+
+def _finding(  # noqa: PLR0917
+    code: str,
+    severity: Severity,
+    subject: Sequence[str],
+    claim: str,
+    evidence: dict[str, Any],
+    seen: tuple[Coverage, tuple[str, ...]],
+    step: str,
+    limits: Sequence[str] = (),
+) -> Finding:
+    """A finding that is confirmed where its coverage is ok, and inconclusive elsewhere: lost records weaken any count."""
+    coverage, lower_bound = seen
+    status: Status = "confirmed" if coverage.state == "ok" else "inconclusive"
+    return Finding(code, status, severity, tuple(subject), claim, evidence, (*limits, *lower_bound), (coverage,), step)
+
+
+def return_path_findings(paths: pd.DataFrame, book: AddressBook, trust: Trust, *, min_packets: int = 20) -> list[Finding]:
+    """FLOW-RETURN-PATH-DEAD for each interface that accepts requests and rejects most of their replies.
+
+    paths: query dead_return_paths
+    """
+    dead = paths[(paths["replies_rejected"] >= min_packets) & (paths["replies_rejected"] > paths["replies_accepted"])]
+    found = []
+    for (interface, server, protocol, port), rows in dead.groupby(["interface_id", "server", "protocol", "server_port"]):
+        clients, first, last = sorted(rows["client"].unique()), int(rows["first_seen"].min()), int(rows["last_seen"].max())
+        lost, connections = int(rows["replies_rejected"].sum()), int(rows["connections"].sum())
+        claim = (
+            f"{book.label(server)} gets requests from {listed(map(book.label, clients))} on {protocol_name(int(protocol))}/{port}, and "
+            f"its replies are rejected at its own interface: {connections} connections, {lost} packets, {clock(first)} to {clock(last)}: "
+            "the outbound network ACL of its subnet, since security groups are stateful"
+        )
+        evidence = {"server": server, "port": int(port), "clients": clients, "connections": connections, "replies_rejected": lost}
+        evidence |= {"first_seen": clock(first), "last_seen": clock(last)}
+        step = reachability_command(clients[0], server, int(protocol), int(port))
+        seen = trust.rests_on([interface], first, last)
+        found.append(_finding("FLOW-RETURN-PATH-DEAD", "high", (interface, server), claim, evidence, seen, step, (_NO_RULE_ID,)))
+    return found
+
+
+# ------------------------------------------------------------------------------------------- scans, guessing, strangers
+
+
+def scan_findings(scans: pd.DataFrame, sweeps: pd.DataFrame, book: AddressBook, trust: Trust) -> list[Finding]:
+    """FLOW-PORT-SCAN and FLOW-HOST-SWEEP.
+
+    scans: query port_scan with `reached`, the accepted records that came to a host (ask.scans); sweeps: query host_sweep.
+    """
+    found = []
+    for row in scans.to_dict("records"):
+        inside = book.is_inside(row["srcaddr"])
+        claim = (
+            f"{book.label(row['srcaddr'])} tried {counted(row['ports'], 'port')} of {counted(row['targets'], 'address', 'addresses')} and was refused "
+            f"{counted(row['rejected'], 'time')}, {clock(row['first_seen'])} to {clock(row['last_seen'])}; {_reach(row)}"
+        )
+        severity: Severity = "high" if inside else "medium" if row["ports"] >= 100 or row["reached"] else "low"
+        step = "an inside host that scans: isolate it and look" if inside else "look at what was accepted: query host_flows for this address"
+        evidence = {name: row[name] for name in ("srcaddr", "ports", "targets", "rejected", "accepted", "reached")} | _span(row)
+        seen = trust.rests_on((), row["first_seen"], row["last_seen"])
+        found.append(_finding("FLOW-PORT-SCAN", severity, (row["srcaddr"],), claim, evidence, seen, step))
+    for row in sweeps.to_dict("records"):
+        inside = book.is_inside(row["srcaddr"])
+        where = f"{protocol_name(int(row['protocol']))}/{row['dstport']}"
+        claim = f"{book.label(row['srcaddr'])} tried {where} on {row['hosts']} hosts and was refused {row['rejected']} times since {clock(row['first_seen'])}"
+        evidence = {name: row[name] for name in ("srcaddr", "dstport", "hosts", "rejected")} | _span(row)
+        seen = trust.rests_on((), row["first_seen"], row["last_seen"])
+        step = "is this a monitor or a backup? then name it; otherwise look at the host"
+        found.append(_finding("FLOW-HOST-SWEEP", "medium" if inside else "low", (row["srcaddr"],), claim, evidence, seen, step))
+    return found
+
+
+def _reach(row: dict[Any, Any]) -> str:
+    """What became of the records that were accepted: an interface of a NAT gateway accepts what reaches no host."""
+    if row["reached"]:
+        return f"{counted(row['reached'], 'record')} of it came to a host"
+    return "nothing of it came to a host" + (" (a NAT gateway's interface accepts, and drops)" if row["accepted"] else "")
+
+
+def guessing_findings(guesses: pd.DataFrame, book: AddressBook, trust: Trust) -> list[Finding]:
+    """FLOW-LOGIN-GUESSING. guesses: query login_guessing."""
+    found = []
+    for row in guesses.to_dict("records"):
+        if book.stands_in(row["dstaddr"]):
+            continue  # what a NAT gateway's interface accepts reaches no host
+        claim = (
+            f"{book.label(row['srcaddr'])} opened {row['connections']} short connections to {book.label(row['dstaddr'])} on "
+            f"{service_name(row['dstport'])}, {row['packets_per_connection']:.0f} packets each, "
+            f"{clock(row['first_seen'])} to {clock(row['last_seen'])}: the shape of password guessing"
+        )
+        evidence = {name: row[name] for name in ("srcaddr", "dstaddr", "dstport", "connections", "packets_per_connection", "bytes")} | _span(row)
+        step = "narrow the group that admits the world to this port, and look into the host's own log for a success"
+        limits = ("flow logs do not say whether a login succeeded",)
+        seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
+        subject = (row["interface_id"], row["srcaddr"])
+        found.append(_finding("FLOW-LOGIN-GUESSING", "medium", subject, claim, evidence, seen, step, limits))
+    return found
+
+
+def new_talker_findings(talkers: pd.DataFrame, book: AddressBook, trust: Trust, *, most: int = 10) -> list[Finding]:
+    """FLOW-NEW-TALKER for our hosts that talk to someone they did not know in the baseline, most bytes first.
+
+    talkers: query new_talkers. What NAT gateways and load balancers do for others is theirs, not new.
+    """
+    own = [not book.stands_in(client) and not book.stands_in(server) for client, server in zip(talkers["client"], talkers["server"], strict=True)]
+    found = []
+    for row in talkers[pd.Series(own, index=talkers.index, dtype=bool)].head(most).to_dict("records"):
+        outside = not book.is_inside(row["server"])
+        claim = (
+            f"{book.label(row['client'])} talks to {book.label(row['server'])} on {service_name(row['server_port'], int(row['protocol'])) or 'no port'} "
+            f"since {clock(row['first_seen'])} ({row['connections']} connections, {size(row['bytes_sent'])} sent), and did not in the baseline"
+        )
+        evidence = {name: row[name] for name in ("client", "server", "server_port", "connections", "bytes_sent", "bytes")} | _span(row)
+        severity: Severity = "medium" if outside and row["bytes_sent"] >= 10_000_000 else "low"
+        seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
+        step = "ask the owner of the host; if nobody knows, capture the traffic (30_mirror_provision)"
+        limits = ("new means: not in the baseline window",)
+        found.append(_finding("FLOW-NEW-TALKER", severity, (row["interface_id"], row["client"]), claim, evidence, seen, step, limits))
+    return found
+
+
+def egress_findings(spikes: pd.DataFrame, book: AddressBook, trust: Trust) -> list[Finding]:
+    """FLOW-EGRESS-SPIKE for hosts that send an outside address far more than in the baseline. spikes: query egress_spikes."""
+    found = []
+    for row in spikes.to_dict("records"):
+        if book.stands_in(row["client"]):
+            continue  # the NAT gateway repeats what its hosts sent
+        before = size(row["baseline_bytes"]) if row["baseline_bytes"] else "nothing"
+        claim = (
+            f"{book.label(row['client'])} sent {size(row['bytes_sent'])} to {book.label(row['server'])} on {service_name(row['server_port'])} in "
+            f"{row['active_hours']} hours, {clock(row['first_seen'])} to {clock(row['last_seen'])}; in the baseline it sent {before}"
+        )
+        evidence = {name: row[name] for name in ("client", "server", "server_port", "bytes_sent", "baseline_bytes", "active_hours")} | _span(row)
+        seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
+        step = "find the process on the host, and close the way out until it is known"
+        found.append(_finding("FLOW-EGRESS-SPIKE", "high", (row["interface_id"], row["server"]), claim, evidence, seen, step))
+    return found
+
+
+def nothing_found(trust: Trust, looked_for: Sequence[str]) -> Finding:
+    """FLOW-NOTHING-FOUND: what was looked for and not found; refuted only as far as the whole window was seen."""
+    whole = trust.all()
+    status: Status = "refuted" if whole.state == "ok" else "inconclusive"
+    claim = f"Looked for {listed(looked_for, 9)} and found none in {trust.window}"
+    step = "look again with a wider window" if status == "refuted" else "mend the gaps first"
+    return Finding("FLOW-NOTHING-FOUND", status, "info", (), claim, {"looked_for": list(looked_for)}, (NEVER_LOGGED,), (whole,), step)
+
+
+# ------------------------------------------------------------------------------------------------ frames for figures
+
+
+def coverage_states(buckets: pd.DataFrame, gaps: pd.DataFrame, book: AddressBook, bucket_s: int) -> pd.DataFrame:
+    """What each interface logged in each time bucket: label, bucket (epoch s), state (ok, nodata, skipdata, missing).
+
+    buckets: query time_gaps; gaps: find_gaps of the same.
+    """
+    names = {name.interface_id: name for name in book.names() if name.interface_id and name.primary}
+    labels = {one: f"{names[one].name or names[one].address} {one[-5:]}" if one in names else one for one in buckets["interface_id"].unique()}
+    states = pd.Series("missing", index=buckets.index)
+    states[buckets["nodata"] > 0] = "nodata"
+    states[buckets["ok"] > 0] = "ok"
+    states[buckets["skipdata"] > 0] = "skipdata"
+    rows = pd.DataFrame({"label": buckets["interface_id"].map(labels), "bucket": buckets["bucket"], "state": states})
+    holes = [
+        {"label": label, "bucket": bucket, "state": "missing"}
+        for gap in gaps[gaps["kind"] == "missing"].to_dict("records")
+        for label in ([labels[gap["interface_id"]]] if gap["interface_id"] else labels.values())
+        for bucket in range(int(gap["first_seen"]), int(gap["last_seen"]), bucket_s)
+    ]
+    return pd.concat([rows, pd.DataFrame(holes, columns=list(rows.columns))], ignore_index=True).sort_values(["label", "bucket"], ignore_index=True)
+
+
+def grouped(conversations: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
+    """Conversations with client_group, service, server_group and bytes, each counted once.
+
+    What a NAT gateway's interface logged again is left out (the host's own interface has it), and so are strangers who
+    knock at the gateway: its interface accepts what reaches no host. conversations: query conversations.
+    """
+    gateway = [
+        any(book.get(end).kind == "nat gateway" for end in pair)
+        for pair in zip(conversations["client"], conversations["server"], strict=True)
+    ]
+    own = conversations[~pd.Series(gateway, index=conversations.index, dtype=bool)]
+    service = [service_name(port, int(number)) or protocol_name(int(number)) for port, number in zip(own["server_port"], own["protocol"], strict=True)]
+    return own.assign(
+        client_group=own["client"].map(book.group),
+        service=[name if own_port < 32768 else "high ports" for name, own_port in zip(service, own["server_port"], strict=True)],
+        server_group=own["server"].map(book.group),
+        bytes=own["bytes_out"] + own["bytes_back"],
+    ).reset_index(drop=True)
+
+
+def order_hops(hops: pd.DataFrame, book: AddressBook, source: str) -> pd.DataFrame:
+    """The hops of one flow in path order: the request from its source on, then the reply, as far as either came.
+
+    hops    query flow_hops (or pair_flows), whose columns it keeps
+    source  the end that asked
+
+    Adds label (who logged it), source_label and destination_label (the ends of this leg by name).
+    """
+    rows = hops.to_dict("records")
+    forward = [row for row in rows if source in (row["srcaddr"], row.get("pkt_srcaddr"))]
+    vias = {row["dstaddr"] for row in forward} | {row["srcaddr"] for row in forward}
+    ends = {source, *(row.get("pkt_dstaddr") or row["dstaddr"] for row in forward)}
+    onward = [row for row in rows if row not in forward and row["srcaddr"] in vias - ends and row["dstaddr"] in ends - {source}]
+    back = [row for row in rows if row not in forward and row not in onward]
+    # On the way out a flow is at its source first (egress there), then at what stands between, then at the end.
+    path = [*_along(forward + onward, source), *_along(back, None, reverse_of=source)]
+    frame = pd.DataFrame(path, columns=list(hops.columns))
+    frame["label"] = [_interface_label(one, book) for one in frame["interface_id"]]
+    frame["source_label"] = frame["srcaddr"].map(book.label)
+    frame["destination_label"] = frame["dstaddr"].map(book.label)
+    return frame
+
+
+def _along(rows: list[dict[Any, Any]], start: str | None, *, reverse_of: str = "") -> list[dict[Any, Any]]:
+    """Rows of one direction by their place on the way: near the start first, and at one place egress after ingress."""
+
+    def place(row: dict[Any, Any]) -> tuple[int, int, str]:
+        leaves = row.get("flow_direction") == "egress"
+        if start is not None:
+            near = 0 if row["srcaddr"] == start and leaves else 2 if row["srcaddr"] != start and not leaves else 1
+        else:
+            near = 2 if row["dstaddr"] == reverse_of and not leaves else 0 if row.get("pkt_dstaddr") != reverse_of and not leaves else 1
+        return near, int(leaves), str(row["interface_id"])
+
+    return sorted(rows, key=place)
+
+
+def _interface_label(interface: str, book: AddressBook) -> str:
+    return next((f"{name.name or name.address}" for name in book.names() if name.interface_id == interface and name.primary), interface)
+
+
+def egress_table(egress: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
+    """Egress as a figure wants it: label (destination), path, bytes, source. egress: query egress_by_destination."""
+    labels = [service or book.label(address) for service, address in zip(egress["aws_service"], egress["dstaddr"], strict=True)]
+    sums = egress.assign(label=labels, source=egress["srcaddr"].map(book.label)).groupby(["label", "path", "source"], as_index=False)["bytes"].sum()
+    return sums.sort_values("bytes", ascending=False, ignore_index=True)

@@ -72,6 +72,10 @@ class AddressBook:
         """What is known of an address; an address nobody named is "inside" or "internet"."""
         return self._names.get(address) or Name(address, "", "inside" if self.is_inside(address) else "internet")
 
+    def names(self) -> list[Name]:
+        """Everything that is known."""
+        return list(self._names.values())
+
     def label(self, address: str) -> str:
         """The address with its name, as "web-1 (10.0.1.72)", or the bare address."""
         return str(self.get(address))
@@ -202,10 +206,11 @@ def from_log(own: pd.DataFrame, rewrites: pd.DataFrame) -> list[Name]:
     "destination") carries that address as a secondary one, as Kubernetes nodes do for pods.
     """
     standing = rewrites[rewrites["side"] == "source"]
-    outside = standing[[is_public(str(address)) for address in standing["real_address"]]]
-    gateways = set(
-        outside.groupby("interface_id").filter(lambda rows: rows["real_address"].nunique() >= 3)["interface_id"]
-    )
+    peers: dict[str, set[str]] = {}
+    for row in standing.to_dict("records"):
+        if is_public(str(row["real_address"])):
+            peers.setdefault(str(row["interface_id"]), set()).add(str(row["real_address"]))
+    gateways = {interface for interface, addresses in peers.items() if len(addresses) >= 3}
     names = []
     for row in own.to_dict("records"):
         interface, address = str(row["interface_id"]), str(row["own_address"])

@@ -529,7 +529,7 @@ def flow_log_steps(owner: Owner, spec: FlowLogSpec, *, after: tuple[str, ...] = 
             Step(
                 f"flow-log-{resource}{traffic}", "flow log", f"{resource} to {spec.log_destination}", "ec2", "create_flow_logs",
                 one.create_request() | {"TagSpecifications": tags}, _find_flow_log(one), "nothing logs it there yet",
-                Undo("ec2", "delete_flow_logs", {"FlowLogIds": Ref("", "FlowLogIds")}, by_tag="vpc-flow-log"),
+                Undo("ec2", "delete_flow_logs", {"FlowLogIds": Ref("", "FlowLogIds")}, by_tag="fl-"),
                 monthly_usd=None,  # by the GB delivered, which nobody knows before
                 token="ClientToken",  # noqa: S106  (the name of a parameter)
                 after=after,

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -410,7 +411,7 @@ def _define_view(backend: AthenaBackend, db: Any, view: str, source: Source, col
     files = {str(_local(backend, key)): (values, key) for values, key in found}
     scanned = 0
     if source.parquet:
-        footers = {path: pq.read_metadata(path) for path in files}
+        footers = {path: _footer(path) for path in files}
         scanned = sum(_chunks(footer, columns) for footer in footers.values())
         if footers:
             _check_types(source, next(iter(footers)), footers)
@@ -440,6 +441,12 @@ def _local(backend: AthenaBackend, key: Any) -> Path:
         part.write_bytes(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
         part.replace(path)
     return path
+
+
+@lru_cache(maxsize=20_000)
+def _footer(path: str) -> Any:
+    """The footer of a cached object; its file never changes, since its name is that of its content."""
+    return pq.read_metadata(path)
 
 
 def _chunks(footer: Any, columns: Iterable[str]) -> int:

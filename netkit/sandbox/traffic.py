@@ -257,7 +257,7 @@ class Shop:
     def _noise(self) -> None:
         """Scanners knock everywhere, each a few times. The NAT gateway has no security group, so its interface accepts them."""
         rng, count = self._rng("noise"), self._count(2400)
-        sources = self.records.numbers([f"{a}.{b}.{c}.{d}" for a, b, c, d in zip(*(rng.integers(low, high, count // 3).tolist() for low, high in ((140, 200), (1, 250), (1, 250), (1, 250))), strict=True)])
+        sources = self.records.numbers([f"{a}.{b}.{c}.{d}" for a, b, c, d in zip(*(rng.integers(low, high, count // 3).tolist() for low, high in ((176, 191), (1, 250), (1, 250), (1, 250))), strict=True)])
         ports = np.array([23, 445, 3389, 8080, 5900, 6379, 2375, 1433, 25, 8443, 9200, 21, 5060, 27017])
         for target in ("alb-a", "alb-b", "bastion", "nat-a"):
             start = _rhythm(rng, count // 4)

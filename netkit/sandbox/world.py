@@ -268,7 +268,8 @@ def _hosts(ec2: Any, one: Scenario, naming: Naming, subnets: dict[str, Any], gro
         naming(host.name)
         addresses = [{"PrivateIpAddress": address, "Primary": not number} for number, address in enumerate(a for a in (host.address, host.second) if a)]
         eni = ec2.create_network_interface(
-            subnets[host.subnet], host.address, addresses, group_ids=[groups[host.group].id] if host.group else [], description=_description(one, host)
+            subnets[host.subnet], host.address, addresses, group_ids=[groups[host.group].id] if host.group else [], description=_description(one, host),
+            tags={} if host.kind == "load balancer" else {"Name": host.name},
         )
         assert eni.id == host.interface_id(one.name)
         eni.status = "in-use"
@@ -305,9 +306,11 @@ def _instance(ec2: Any, one: Scenario, naming: Naming, host: Host, eni: Any, gro
     made = reservation.instances[0]
     # run_instances takes its first id for the reservation, so the instance is put under its own.
     wanted = host.instance_id(one.name)
-    reservation.instances[0].id = wanted
+    made.id = wanted
+    made.add_tags({"Name": host.name})
     ec2.reservations[reservation.id] = reservation
-    eni.instance = made
+    eni.instance, eni.device_index, eni.attach_time = made, 0, made.launch_time if hasattr(made, "launch_time") else None
+    eni.attachment_id = ident(one.name, host.name, "eni-attach")
 
 
 def _public(ec2: Any, naming: Naming, host: Host, eni: Any) -> None:

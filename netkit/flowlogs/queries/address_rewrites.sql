@@ -4,6 +4,7 @@
 -- column own_address: str | that address
 -- column real_address: str | what the other end's interface logged instead
 -- column side: str | source: it stands in for the sender (a NAT gateway); destination: the packet was meant for real_address (a second address)
+-- column port: int | the service's port: the lower of the two
 -- column flow_count: int | flows matched by protocol, both ports and time
 -- column packets: int | packets
 -- column bytes: int | bytes
@@ -26,7 +27,7 @@ ranked AS (
 ),
 own AS (SELECT interface_id, address FROM ranked WHERE place = 1),
 rewritten AS (
-  SELECT near.interface_id, mine.address AS own_address, far.srcaddr AS real_address, 'source' AS side, near.packets, near.bytes, near.first_seen, near.last_seen
+  SELECT near.interface_id, mine.address AS own_address, far.srcaddr AS real_address, 'source' AS side, LEAST(near.srcport, near.dstport) AS port, near.packets, near.bytes, near.first_seen, near.last_seen
   FROM sums near
   JOIN own mine ON mine.interface_id = near.interface_id AND mine.address = near.srcaddr
   JOIN sums far ON far.protocol = near.protocol AND far.dstaddr = near.dstaddr AND far.srcport = near.srcport AND far.dstport = near.dstport
@@ -34,7 +35,7 @@ rewritten AS (
   JOIN own theirs ON theirs.interface_id = far.interface_id AND theirs.address = far.dstaddr
   WHERE near.first_seen <= far.last_seen + 60 AND far.first_seen <= near.last_seen + 60
   UNION ALL
-  SELECT near.interface_id, mine.address, far.dstaddr, 'destination', near.packets, near.bytes, near.first_seen, near.last_seen
+  SELECT near.interface_id, mine.address, far.dstaddr, 'destination', LEAST(near.srcport, near.dstport), near.packets, near.bytes, near.first_seen, near.last_seen
   FROM sums near
   JOIN own mine ON mine.interface_id = near.interface_id AND mine.address = near.dstaddr
   JOIN sums far ON far.protocol = near.protocol AND far.srcaddr = near.srcaddr AND far.srcport = near.srcport AND far.dstport = near.dstport
@@ -42,6 +43,6 @@ rewritten AS (
   JOIN own theirs ON theirs.interface_id = far.interface_id AND theirs.address = far.srcaddr
   WHERE near.first_seen <= far.last_seen + 60 AND far.first_seen <= near.last_seen + 60
 )
-SELECT interface_id, own_address, real_address, side, COUNT(*) AS flow_count, SUM(packets) AS packets, SUM(bytes) AS bytes
-FROM rewritten GROUP BY interface_id, own_address, real_address, side
-ORDER BY flow_count DESC, interface_id, real_address, side
+SELECT interface_id, own_address, real_address, side, port, COUNT(*) AS flow_count, CAST(SUM(packets) AS bigint) AS packets, CAST(SUM(bytes) AS bigint) AS bytes
+FROM rewritten GROUP BY interface_id, own_address, real_address, side, port
+ORDER BY flow_count DESC, interface_id, own_address, real_address, side, port

@@ -16,7 +16,7 @@ SELECT
   MIN("start") AS first_seen,
   MAX("end") AS last_seen
 FROM flows
-WHERE log_status = 'OK' AND action = 'REJECT' AND NOT (srcport < 1024 AND dstport >= 32768)
+WHERE log_status = 'OK' AND action = 'REJECT' AND NOT (srcport < 32768 AND dstport >= 32768)
 GROUP BY srcaddr, protocol, dstport
 HAVING COUNT(DISTINCT dstaddr) >= :min_hosts
 ORDER BY hosts DESC, srcaddr, protocol, dstport

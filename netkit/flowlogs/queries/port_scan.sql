@@ -10,10 +10,10 @@
 -- column rejected_share: float | rejected of all its records, 0 to 1
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
--- note: Late replies (from a port below 1024 to one from 32768 on) are left out; a scan slower than the window, or from many sources, stays below the threshold.
+-- note: Replies (from a port below 32768 to one from 32768 on) are left out; a scan slower than the window, or from many sources, stays below the threshold.
 SELECT
   srcaddr,
-  COUNT(DISTINCT CASE WHEN action = 'REJECT' AND NOT (srcport < 1024 AND dstport >= 32768) THEN dstport END) AS ports,
+  COUNT(DISTINCT CASE WHEN action = 'REJECT' AND NOT (srcport < 32768 AND dstport >= 32768) THEN dstport END) AS ports,
   COUNT(DISTINCT CASE WHEN action = 'REJECT' THEN dstaddr END) AS targets,
   CAST(SUM(CASE WHEN action = 'REJECT' THEN 1 ELSE 0 END) AS bigint) AS rejected,
   CAST(SUM(CASE WHEN action = 'ACCEPT' THEN 1 ELSE 0 END) AS bigint) AS accepted,
@@ -23,6 +23,6 @@ SELECT
 FROM flows
 WHERE log_status = 'OK'
 GROUP BY srcaddr
-HAVING COUNT(DISTINCT CASE WHEN action = 'REJECT' AND NOT (srcport < 1024 AND dstport >= 32768) THEN dstport END) >= :min_ports
+HAVING COUNT(DISTINCT CASE WHEN action = 'REJECT' AND NOT (srcport < 32768 AND dstport >= 32768) THEN dstport END) >= :min_ports
 ORDER BY ports DESC, srcaddr
 LIMIT :limit

@@ -4,44 +4,56 @@
 -- column srcaddr: str | source address
 -- column dstaddr: str | destination address
 -- column protocol: int | IANA protocol number
--- column dstport: int | destination port
+-- column leg: str | request, or reply: from a port below 32768 to one above
+-- column port: int | the service's port: the destination's of a request, the source's of a reply
 -- column interface_id: str | interface that rejected it
 -- column rejected: int | rejected flow records
 -- column rejected_packets: int | rejected packets
--- column attempts: int | distinct source ports
--- column accepted: int | accepted flow records between the same ends and port at the same interface
+-- column attempts: int | distinct client ports
+-- column accepted: int | accepted flow records of the same kind at the same interface
+-- column accepted_until: int | end of the last accepted one, Unix seconds
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
 -- note: accepted counts at the interface that rejected: the sender's own interface accepts what the target's rejects.
-WITH rejected AS (
+WITH legs AS (
   SELECT
-    srcaddr, dstaddr, protocol, dstport, interface_id,
+    srcaddr, dstaddr, protocol, interface_id, action, packets, "start", "end",
+    CASE WHEN srcport < 32768 AND dstport >= 32768 THEN 'reply' ELSE 'request' END AS leg,
+    CASE WHEN srcport < 32768 AND dstport >= 32768 THEN srcport ELSE dstport END AS port,
+    CASE WHEN srcport < 32768 AND dstport >= 32768 THEN dstport ELSE srcport END AS client_port
+  FROM flows
+  WHERE log_status = 'OK'
+),
+rejected AS (
+  SELECT
+    srcaddr, dstaddr, protocol, leg, port, interface_id,
     COUNT(*) AS rejected,
     SUM(packets) AS rejected_packets,
-    COUNT(DISTINCT srcport) AS attempts,
+    COUNT(DISTINCT client_port) AS attempts,
     MIN("start") AS first_seen,
     MAX("end") AS last_seen
-  FROM flows
-  WHERE log_status = 'OK' AND action = 'REJECT'
-  GROUP BY srcaddr, dstaddr, protocol, dstport, interface_id
+  FROM legs
+  WHERE action = 'REJECT'
+  GROUP BY srcaddr, dstaddr, protocol, leg, port, interface_id
 ),
 accepted AS (
-  SELECT srcaddr, dstaddr, protocol, dstport, interface_id, COUNT(*) AS accepted
-  FROM flows
-  WHERE log_status = 'OK' AND action = 'ACCEPT'
-  GROUP BY srcaddr, dstaddr, protocol, dstport, interface_id
+  SELECT srcaddr, dstaddr, protocol, leg, port, interface_id, COUNT(*) AS accepted, MAX("end") AS accepted_until
+  FROM legs
+  WHERE action = 'ACCEPT'
+  GROUP BY srcaddr, dstaddr, protocol, leg, port, interface_id
 )
 SELECT
-  rejected.srcaddr, rejected.dstaddr, rejected.protocol, rejected.dstport, rejected.interface_id,
+  rejected.srcaddr, rejected.dstaddr, rejected.protocol, rejected.leg, rejected.port, rejected.interface_id,
   rejected.rejected,
   CAST(rejected.rejected_packets AS bigint) AS rejected_packets,
   rejected.attempts,
   COALESCE(accepted.accepted, 0) AS accepted,
+  accepted.accepted_until,
   rejected.first_seen, rejected.last_seen
 FROM rejected
 LEFT JOIN accepted
   ON accepted.srcaddr = rejected.srcaddr AND accepted.dstaddr = rejected.dstaddr
-  AND accepted.protocol = rejected.protocol AND accepted.dstport = rejected.dstport
+  AND accepted.protocol = rejected.protocol AND accepted.leg = rejected.leg AND accepted.port = rejected.port
   AND accepted.interface_id = rejected.interface_id
-ORDER BY rejected DESC, srcaddr, dstaddr, protocol, dstport, interface_id
+ORDER BY rejected DESC, srcaddr, dstaddr, protocol, leg, port, interface_id
 LIMIT :limit
