@@ -43,7 +43,9 @@ def _boto3(region: str) -> boto3.Session:
 
 
 @contextmanager
-def calls(monkeypatch: pytest.MonkeyPatch, on_call: Callable[[int, str, str], None]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+def calls(
+    monkeypatch: pytest.MonkeyPatch, on_call: Callable[[int, str, str], None]
+) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """Every AWS call inside, as (operation, request); on_call(number, operation, "before" or "after") may raise."""
     made: list[tuple[str, dict[str, Any]]] = []
     real = botocore.client.BaseClient._make_api_call

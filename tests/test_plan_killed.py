@@ -28,7 +28,9 @@ def network(session: Session) -> tuple[str, str]:
 
 
 def to_a_new_bucket(session: Session, folder: Path) -> Callable[[], Plan]:
-    spec = FlowLogSpec(ACCOUNT, REGION, resource_ids=network(session), fields=INVESTIGATION, bucket="new-bucket", prefix="logs")
+    spec = FlowLogSpec(
+        ACCOUNT, REGION, resource_ids=network(session), fields=INVESTIGATION, bucket="new-bucket", prefix="logs"
+    )
     return lambda: plan_flow_logs(session, spec, database="flows", table="all_flows", workgroup="net", folder=folder)
 
 
@@ -41,7 +43,14 @@ def to_their_bucket(session: Session, folder: Path) -> Callable[[], Plan]:
 
 
 def to_cloudwatch(session: Session, folder: Path) -> Callable[[], Plan]:
-    spec = FlowLogSpec(ACCOUNT, REGION, resource_ids=network(session), destination="cloud-watch-logs", log_group="/flows", aggregation_s=60)
+    spec = FlowLogSpec(
+        ACCOUNT,
+        REGION,
+        resource_ids=network(session),
+        destination="cloud-watch-logs",
+        log_group="/flows",
+        aggregation_s=60,
+    )
     return lambda: plan_flow_logs(session, spec, lifecycle_days=7, folder=folder)
 
 
@@ -55,7 +64,9 @@ def everything(session: Session) -> dict[str, Any]:
         for what in ("policy", "encryption", "lifecycle_configuration", "tagging"):
             state[f"{name} {what}"] = _or_error(session, "s3", f"get_bucket_{what}", Bucket=name)
         state[f"{name} block"] = _or_error(session, "s3", "get_public_access_block", Bucket=name)
-    resources = [one["VpcId"] for one in sorted(session.pages("ec2", "describe_vpcs", "Vpcs"), key=lambda one: one["CidrBlock"])]
+    resources = [
+        one["VpcId"] for one in sorted(session.pages("ec2", "describe_vpcs", "Vpcs"), key=lambda one: one["CidrBlock"])
+    ]
     state["flow logs"] = sorted(
         _plain({name: value for name, value in one.items() if name not in ("FlowLogId", "CreationTime", "ResourceId", "DeliverLogsPermissionArn")})
         + str(resources.index(one["ResourceId"]))
@@ -65,7 +76,10 @@ def everything(session: Session) -> dict[str, Any]:
         tables = session.pages("glue", "get_tables", "TableList", DatabaseName=database["Name"])
         state[f"database {database['Name']}"] = sorted(_plain(_without_times(table)) for table in tables)
     groups = session.pages("athena", "list_work_groups", "WorkGroups")
-    state["workgroups"] = sorted(_plain(session.call("athena", "get_work_group", WorkGroup=one["Name"])["WorkGroup"]["Configuration"]) for one in groups)
+    state["workgroups"] = sorted(
+        _plain(session.call("athena", "get_work_group", WorkGroup=one["Name"])["WorkGroup"]["Configuration"])
+        for one in groups
+    )
     state["log groups"] = sorted(
         f"{one['logGroupName']} {one.get('retentionInDays')}" for one in session.pages("logs", "describe_log_groups", "logGroups")
     )  # fmt: skip
@@ -129,7 +143,9 @@ def test_killed_at_every_call_and_finished_by_the_same_plan(
                 assert everything(session) == whole, f"killed {moment} call {number}, {operation}"
                 # And the ledger knows all that was made, though it never saw one answer.
                 removed = plan().teardown(armed=True)
-                assert everything(session) == before, f"killed {moment} call {number}; torn down: {removed.to_dict('records')}"
+                assert everything(session) == before, (
+                    f"killed {moment} call {number}; torn down: {removed.to_dict('records')}"
+                )
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -150,13 +166,17 @@ def test_torn_down_right_after_a_kill(
                 ready = plan()
                 with calls(monkeypatch, kill_at(number, "after")), pytest.raises(Kill):
                     ready.apply(armed=True)
-                if operation == "CreateBucket":  # the plan alone, without its ledger, would not know whose bucket that is
+                if (
+                    operation == "CreateBucket"
+                ):  # the plan alone, without its ledger, would not know whose bucket that is
                     assert "is not of this run" not in str(plan())
                 teardown(session, plan().run_id, folder=tmp_path / str(number), armed=True)
                 assert everything(session) == before, f"killed after call {number}, {operation}"
 
 
-def test_a_teardown_killed_at_every_call_is_finished_by_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_teardown_killed_at_every_call_is_finished_by_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with account(monkeypatch) as session:
         plan = to_a_new_bucket(session, tmp_path / "whole")
         before = everything(session)

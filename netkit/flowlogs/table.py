@@ -84,10 +84,8 @@ class FlowLogSpec:
     aggregation_s: int = 600
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\d{12}", self.account):
-            raise InputError(
-                f"account {self.account!r} is not twelve digits", hint='quote it in YAML: account_id: "000123456701"'
-            )
+        check_account(self.account)
+        check_region(self.region)
         if self.resource_type not in RESOURCE_TYPES:
             raise InputError(f"resource type {self.resource_type!r} is none of {', '.join(RESOURCE_TYPES)}")
         names, _ = check_fields(self.fields or self.default_fields, self.family)
@@ -274,7 +272,16 @@ class FlowLogSpec:
     def table_properties(
         self, *, since: str = "2024", accounts: Sequence[str] = (), regions: Sequence[str] = ()
     ) -> dict[str, str]:
-        """TBLPROPERTIES: partition projection from the year `since` on, for these accounts and regions (default: the spec's)."""
+        """TBLPROPERTIES: partition projection from the year `since` on, for these accounts and regions (default: the spec's).
+
+        Raises InputError for a year, account or region that is none: they end up in a table definition.
+        """
+        if not re.fullmatch(r"20[0-9]{2}", since):
+            raise InputError(f"{since[:20]!r} is not a year from 2000 to 2099", hint='as "2024"')
+        for one in accounts:
+            check_account(one)
+        for one in regions:
+            check_region(one)
         properties = {"projection.enabled": "true", "storage.location.template": self.location_template}
         for key, values in (("acct", accounts or (self.account,)), ("rgn", regions or (self.region,))):
             properties |= {f"projection.{key}.type": "enum", f"projection.{key}.values": ",".join(values)}
@@ -325,6 +332,22 @@ class FlowLogSpec:
 def _integer(key: str, span: str, digits: int) -> dict[str, str]:
     padded = {f"projection.{key}.digits": str(digits)} if digits else {}
     return {f"projection.{key}.type": "integer", f"projection.{key}.range": span} | padded
+
+
+def check_account(account: str) -> str:
+    """An AWS account id. Raises InputError unless it is twelve digits."""
+    if not re.fullmatch(r"[0-9]{12}", account):
+        raise InputError(
+            f"account {account[:40]!r} is not twelve digits", hint='quote it in YAML: account_id: "000123456701"'
+        )
+    return account
+
+
+def check_region(region: str) -> str:
+    """The name of an AWS region by its form, as us-gov-east-1. Raises InputError for anything else."""
+    if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}", region):
+        raise InputError(f"{region[:40]!r} is not an AWS region", hint="as us-east-1")
+    return region
 
 
 def check_identifier(name: str) -> str:
