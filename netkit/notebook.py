@@ -37,6 +37,11 @@ class Run:
         """The session, by connect(); a notebook over local files never makes one."""
         return connect(**self._connect)
 
+    def session_for(self, source: str) -> Session | None:
+        """The session that a source of flow logs needs: None for files, which need no account."""
+        remote = source.startswith(("s3://", "logs:")) or ("/" not in source and not (project_root() / source).exists())
+        return self.session if remote else None
+
     @property
     def folder(self) -> Path:
         """Where this project's runs are written."""

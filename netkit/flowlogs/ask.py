@@ -1,18 +1,24 @@
-"""Questions that take several queries: who is who in a log, and how far it can be trusted."""
+"""Questions that take several queries: who is who in a log, how far it can be trusted, what it cannot answer."""
 
 from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from netkit.errors import SourceError
+from netkit.errors import NetkitError, SourceError
 from netkit.flowlogs import read
-from netkit.flowlogs.engines import FlowLogs
-from netkit.flowlogs.investigate import Trust, find_gaps
+from netkit.flowlogs.catalog import catalogue, find_query
+from netkit.flowlogs.engines import FlowLogs, open_logs
+from netkit.flowlogs.investigate import Trust, counted, find_gaps, order_hops
 from netkit.flowlogs.names import AddressBook, from_dns, from_inventory, from_log, from_services
+from netkit.flowlogs.fields import COLUMNS
+from netkit.flowlogs.table import FlowLogSpec
+from netkit.model import Coverage, Finding, Window
 from netkit.session import Session
 
 _NO_REWRITES = ("interface_id", "own_address", "real_address", "side", "port", "flow_count", "packets", "bytes")
@@ -88,3 +94,122 @@ def scans(logs: FlowLogs, book: AddressBook, *, min_ports: int = 20, most: int =
     reached = [sum(action == "ACCEPT" and not book.stands_in(target) for action, target in zip(one["action"], one["dstaddr"], strict=True)) for one in probes]
     tried = pd.concat(probes, ignore_index=True) if probes else logs.query("scan_probes", source="0.0.0.0", limit=1).head(0)
     return found.assign(reached=pd.Series(reached, index=found.index, dtype="int64")), tried
+
+
+def answer(logs: FlowLogs, name: str, **parameters: Any) -> pd.DataFrame:
+    """logs.query(), or its columns without rows where the log lacks a field that the query needs (see not_answerable)."""
+    query = find_query(name)
+    if query.missing([COLUMNS[one.replace("-", "_")].column for one in logs.fields]):
+        return query.typed(pd.DataFrame())
+    return logs.query(name, **parameters)
+
+
+def not_answerable(logs: FlowLogs) -> pd.DataFrame:
+    """The questions that this log cannot answer: question, query, lacks (field names). Empty for a log with all fields."""
+    have = [one.replace("-", "_") for one in logs.fields]
+    rows = [(query.question, name, ", ".join(query.missing(have))) for name, query in catalogue().items() if query.missing(have)]
+    return pd.DataFrame(rows, columns=["question", "query", "lacks"])
+
+
+def against_baseline(logs: FlowLogs, name: str, baseline_start: str, **parameters: Any) -> pd.DataFrame:
+    """A query that compares the window with what came before it; its columns without rows where no baseline is given.
+
+    baseline_start: ISO 8601 in UTC, or "" for none
+    """
+    if not baseline_start:
+        return find_query(name).typed(pd.DataFrame())
+    start = Window.parse(baseline_start, f"{logs.window.start:%Y-%m-%dT%H:%M:%SZ}").epoch()[0]
+    return logs.query(name, baseline_start=start, **parameters)
+
+
+def hops(logs: FlowLogs, book: AddressBook, source: str, destination: str) -> pd.DataFrame:
+    """The traffic between two addresses at every interface that saw it, in path order (investigate.order_hops).
+
+    Follows the packet's own addresses where the log has them (query flow_hops), otherwise what is left (pair_flows).
+    """
+    name = "flow_hops" if "flow_hops" in logs.names() else "pair_flows"
+    return order_hops(logs.query(name, source=source, destination=destination), book, source)
+
+
+def unlogged(session: Session | None, book: AddressBook, vpc_id: str = "") -> list[str]:
+    """Interfaces of the log's VPC that no active flow log covers; [] where there is no account to ask."""
+    if session is None:
+        return []
+    interfaces, _ = read.interfaces(session, vpc_id=vpc_id)
+    known = {name.interface_id for name in book.names()}
+    vpcs = interfaces.loc[interfaces["interface_id"].isin(known), "vpc_id"].unique()
+    missing = read.unlogged(interfaces[interfaces["vpc_id"].isin(vpcs)], read.flow_logs(session))
+    return list(missing["interface_id"])
+
+
+def delivery_lag(session: Session | None, source: str, window: Window) -> pd.DataFrame:
+    """Objects that flow logs delivered for a window to S3, with their lag in seconds (read.deliveries); empty elsewhere.
+
+    source: "s3://bucket/prefix" or an Athena table, whose location it then is
+    """
+    if session is None or source.startswith("logs:"):
+        return pd.DataFrame(columns=list(read.DELIVERY_COLUMNS))
+    location = source if source.startswith("s3://") else read.table_shape(session, *source.split(".", 1)).location
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    return read.deliveries(session, bucket, prefix, window)
+
+
+def provision_findings(session: Session, spec: FlowLogSpec, *, database: str, table: str, workgroup: str, armed: bool, window: Window) -> list[Finding]:
+    """What became of a provisioning: FLOW-LOG-IN-FORCE with the records that arrived, or why there is nothing yet."""
+    logs = read.flow_logs(session, resource_ids=spec.resource_ids)
+    mine = logs[(logs["log_destination"] == spec.log_destination) & logs["status"].eq("ACTIVE")]
+    described = Coverage(session.account_id, session.region, "flow logs (DescribeFlowLogs)", "ok" if len(logs) else "empty", len(logs))
+    subject = tuple(mine["flow_log_id"]) or spec.resource_ids
+    if mine.empty:
+        claim = f"No flow log writes {counted(len(spec.fields), 'field')} of {', '.join(spec.resource_ids)} to {spec.log_destination} yet"
+        step = "look at the plan, then run this notebook with armed true" if not armed else "look at the ledger"
+        return [Finding("FLOW-LOG-NOT-IN-FORCE", "inconclusive", "info", subject, claim, {}, (), (described,), step)]
+    evidence: dict[str, Any] = {"flow_logs": list(subject), "log_format": mine.iloc[0]["log_format"]}
+    failed = mine[mine["deliver_status"] == "FAILED"]
+    if len(failed):
+        claim = f"The flow log {failed.iloc[0]['flow_log_id']} does not deliver: {failed.iloc[0]['deliver_error']}"
+        return [Finding("FLOW-LOG-NOT-DELIVERED", "confirmed", "high", subject, claim, evidence, (), (described,), "look at the bucket policy and its key")]
+    records, seen = _arrived(session, spec, database, table, workgroup, window)
+    evidence["records"] = records
+    claim = f"Flow logs are in force on {', '.join(spec.resource_ids)}; {counted(records, 'record')} of {window} are there"
+    step = f"python -m netkit run notebooks/21_flow_logs_analysis.ipynb -p source {database}.{table}" if table else "run 21_flow_logs_analysis"
+    status = "confirmed" if seen.state == "ok" else "inconclusive"
+    limits = ("a new flow log takes some ten minutes to deliver, and nothing before its creation",)
+    return [Finding("FLOW-LOG-IN-FORCE", status, "info", subject, claim, evidence, limits, (described, seen), step)]  # type: ignore[arg-type]
+
+
+def _arrived(session: Session, spec: FlowLogSpec, database: str, table: str, workgroup: str, window: Window) -> tuple[int, Coverage]:
+    """How many records of a window can be read where a spec writes them, and the Coverage of that look."""
+    sources = {"s3": f"s3://{spec.bucket}/{spec.prefix}", "cloud-watch-logs": f"logs:{spec.log_group}"}
+    source = f"{database}.{table}" if table else sources.get(spec.destination, "")
+    try:
+        rows = open_logs(source, session, window, workgroup=workgroup or "netkit").coverage_rows()
+    except NetkitError as problem:
+        return 0, Coverage(session.account_id, session.region, source or "Firehose", "empty", note=problem.what)
+    return sum(row.rows for row in rows), rows[0]
+
+
+def coverage_frame(rows: Sequence[Coverage]) -> pd.DataFrame:
+    """Coverage rows as a frame: account, region, table, state, rows, skipped, note."""
+    return pd.DataFrame([vars(row) for row in rows], columns=["account", "region", "table", "state", "rows", "skipped", "note"])
+
+
+def start_findings(calls: Sequence[Coverage], interfaces: pd.DataFrame, logs: pd.DataFrame) -> list[Finding]:
+    """START-READY or START-ACCESS-DENIED, and FLOW-COVERAGE-GAP for interfaces that no flow log covers."""
+    denied = [row for row in calls if row.state == "denied"]
+    found = []
+    if denied:
+        claim = f"{counted(len(denied), 'read')} of {len(calls)} denied: {', '.join(row.table for row in denied)}"
+        step = "ask for these actions; what rests on them stays inconclusive until then"
+        found.append(Finding("START-ACCESS-DENIED", "inconclusive", "medium", (), claim, {"denied": [row.note for row in denied]}, (), tuple(denied), step))
+    else:
+        claim = f"All {len(calls)} reads that the notebooks need are allowed"
+        done = Coverage(calls[0].account, calls[0].region, "reads tried", "ok", len(calls))
+        found.append(Finding("START-READY", "confirmed", "info", (), claim, {"calls": [row.table for row in calls]}, (), (done,), "run 21_flow_logs_analysis"))
+    blind = read.unlogged(interfaces, logs)
+    if len(blind) and not denied:
+        claim = f"{counted(len(blind), 'interface')} of {len(interfaces)} without a flow log"
+        seen = Coverage(calls[0].account, calls[0].region, "NetworkInterfaces and FlowLogs", "ok", len(interfaces))
+        evidence = {"interfaces": list(blind["interface_id"][:100])}
+        found.append(Finding("FLOW-COVERAGE-GAP", "confirmed", "medium", tuple(blind["vpc_id"].unique()), claim, evidence, (), (seen,), "run 20_flow_logs_provision"))
+    return found

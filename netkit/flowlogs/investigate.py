@@ -11,15 +11,16 @@ connection that was already closed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
+from netkit.costs import PRICES, nat_cost
 from netkit.flowlogs.names import AddressBook, service_name
-from netkit.model import Coverage, Finding, Severity, Status, Window
+from netkit.model import SEVERITIES, Coverage, Finding, Severity, Status, Window
 from netkit.net import protocol_name
 
 NEVER_LOGGED = (
@@ -582,8 +583,42 @@ def _interface_label(interface: str, book: AddressBook) -> str:
     return next((f"{name.name or name.address}" for name in book.names() if name.interface_id == interface and name.primary), interface)
 
 
+def name_servers(outcomes: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
+    """TCP outcomes with a label for each server and port. outcomes: query tcp_outcomes"""
+    labels = [f"{book.label(server)} {service_name(port)}" for server, port in zip(outcomes["server"], outcomes["server_port"], strict=True)]
+    return outcomes.assign(label=pd.Series(labels, index=outcomes.index, dtype="object"))
+
+
+def nat_costs(egress: pd.DataFrame, book: AddressBook, prices: Mapping[str, float] = PRICES) -> pd.DataFrame:
+    """What was sent through NAT gateways and what its processing costs about: source, destination, bytes, cost_usd.
+
+    egress: query egress_by_destination; AWS has no path code for a NAT gateway, so other ways without one are in here too
+    """
+    through = egress[egress["path"] == "NAT gateway or other"]
+    cost = [round(nat_cost(int(count), prices), 4) for count in through["bytes"]]
+    named = {"source": through["srcaddr"].map(book.label), "destination": through["dstaddr"].map(book.label)}
+    return pd.DataFrame({**named, "bytes": through["bytes"], "cost_usd": cost}).reset_index(drop=True)
+
+
 def egress_table(egress: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     """Egress as a figure wants it: label (destination), path, bytes, source. egress: query egress_by_destination."""
     labels = [service or book.label(address) for service, address in zip(egress["aws_service"], egress["dstaddr"], strict=True)]
     sums = egress.assign(label=labels, source=egress["srcaddr"].map(book.label)).groupby(["label", "path", "source"], as_index=False)["bytes"].sum()
     return sums.sort_values("bytes", ascending=False, ignore_index=True)
+
+
+def conclude(findings: Sequence[Finding], trust: Trust) -> list[Finding]:
+    """The findings of an investigation, worst first, and FLOW-NOTHING-FOUND for what was looked for and is not among them."""
+    looked = {
+        "FLOW-REJECT-CLUSTER": "rejected inside traffic",
+        "FLOW-RETURN-PATH-DEAD": "rejected replies",
+        "FLOW-PORT-SCAN": "port scans",
+        "FLOW-HOST-SWEEP": "host sweeps",
+        "FLOW-LOGIN-GUESSING": "login guessing",
+        "FLOW-NEW-TALKER": "new talkers",
+        "FLOW-EGRESS-SPIKE": "egress spikes",
+    }
+    codes = {one.code for one in findings}
+    absent = [words for code, words in looked.items() if code not in codes]
+    ranked = sorted(findings, key=lambda one: -SEVERITIES.index(one.severity))
+    return [*ranked, *([nothing_found(trust, absent)] if absent else [])]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from netkit.errors import AccessError, AwsError, FieldError, InputError
-from netkit.flowlogs.fields import FIELDS, log_format
+from netkit.flowlogs.fields import FIELDS, INVESTIGATION, Family, Notice, log_format, parse_format
 from netkit.flowlogs.policies import bucket_statements, permissions_policy, trust_policy
 from netkit.flowlogs.read import described
 from netkit.flowlogs.table import FlowLogSpec, check_bucket, check_identifier, check_prefix
@@ -129,6 +129,17 @@ class TableChoice:
             raise InputError(f"{self.since!r} is not a year from 2000 to 2099", hint='as "2024"')
         if self.results:
             check_location(self.results)
+
+
+def fields_of(text: str, resource_type: str = "VPC") -> tuple[tuple[str, ...], tuple[Notice, ...]]:
+    """The fields of a log format: "investigation" (what an analysis needs), "default" (AWS's), or a format of one's own.
+
+    Raises FieldError for an unknown field, naming the nearest.
+    """
+    family: Family = "tgw" if resource_type.startswith("TransitGateway") else "vpc"
+    if text == "investigation" and family == "vpc":
+        return INVESTIGATION, ()
+    return parse_format("" if text in ("default", "investigation") else text, family)
 
 
 def check_location(location: str) -> str:

@@ -137,6 +137,25 @@ def unlogged(interfaces: pd.DataFrame, logs: pd.DataFrame) -> pd.DataFrame:
     return interfaces[~covered].reset_index(drop=True)
 
 
+def logging_by_vpc(session: Session, interfaces: pd.DataFrame, logs: pd.DataFrame) -> pd.DataFrame:
+    """The VPCs, and how many of their interfaces are logged: vpc_id, name, cidr, interfaces, unlogged."""
+    blind = unlogged(interfaces, logs)["vpc_id"].value_counts()
+    total = interfaces["vpc_id"].value_counts()
+    rows = [
+        (vpc["VpcId"], _tag(vpc, "Name"), vpc["CidrBlock"], int(total.get(vpc["VpcId"], 0)), int(blind.get(vpc["VpcId"], 0)))
+        for vpc in session.pages("ec2", "describe_vpcs", "Vpcs")
+    ]
+    return pd.DataFrame(rows, columns=["vpc_id", "name", "cidr", "interfaces", "unlogged"]).sort_values("name", ignore_index=True)
+
+
+def vpc_ids(session: Session, *, name: str) -> list[str]:
+    """The ids of the VPCs with a Name tag. Raises SourceError where there is none."""
+    found = session.pages("ec2", "describe_vpcs", "Vpcs", Filters=[{"Name": "tag:Name", "Values": [name]}])
+    if not found:
+        raise SourceError(f"no VPC is named {name!r}", hint="00_start_here lists the VPCs; or give resource_ids")
+    return [vpc["VpcId"] for vpc in found]
+
+
 def vpc_cidrs(session: Session, *, vpc_id: str = "") -> list[str]:
     """The IPv4 and IPv6 blocks of a VPC (or of all)."""
     vpcs = session.pages("ec2", "describe_vpcs", "Vpcs", **({"VpcIds": [vpc_id]} if vpc_id else {}))
