@@ -138,7 +138,7 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", module=r"awswrangler\..*")
     import pandas as pd
 
-    pd.set_option("display.max_rows", 30, "display.max_columns", 30, "display.width", 160, "display.max_colwidth", 120)
+    pd.set_option("display.max_rows", 30, "display.max_columns", 30, "display.width", 160, "display.max_colwidth", 500)
 
 
 def _figures() -> None:

@@ -30,8 +30,8 @@ _STYLE = """
 header{background:#12344d;color:#fff;padding:22px 32px}header h1{margin:0 0 6px;font-size:24px}header p{margin:0;opacity:.85}
 nav{position:sticky;top:0;z-index:5;background:#fff;border-bottom:1px solid #d5dde5;padding:8px 32px}nav a{margin-right:18px;color:#0b5c8f;text-decoration:none}
 main{max-width:1180px;margin:0 auto;padding:18px 32px 60px}section{background:#fff;border:1px solid #dfe6ec;border-radius:6px;padding:12px 20px;margin:16px 0;overflow-x:auto}
-h1{font-size:22px}h2{font-size:19px;border-bottom:2px solid #e3e9ee;padding-bottom:4px}table{border-collapse:collapse;font-size:13px;margin:8px 0}
-th,td{border-bottom:1px solid #e6ebf0;padding:4px 9px;text-align:left;vertical-align:top}thead th{background:#eef2f6}details{margin:6px 0}summary{cursor:pointer;color:#5b6b7a;font-size:13px}
+h1{font-size:22px}h2{font-size:19px;border-bottom:2px solid #e3e9ee;padding-bottom:4px}table{border-collapse:collapse;font-size:13px;margin:8px 0;border:none}
+th,td{border:none;border-bottom:1px solid #e6ebf0;padding:4px 9px;text-align:left!important;vertical-align:top}thead th{background:#eef2f6}details{margin:6px 0}summary{cursor:pointer;color:#5b6b7a;font-size:13px}
 pre{background:#f7f9fb;border:1px solid #e6ebf0;border-radius:4px;padding:8px 10px;overflow-x:auto;font-size:12.5px;margin:4px 0;white-space:pre-wrap}.error{border-left:4px solid #c62828;background:#fdecea}
 .stderr{display:none}
 """
@@ -48,7 +48,7 @@ def write_report(notebook: Path, page: Path, *, parameters: Mapping[str, Any], f
     """Write the page of an executed notebook (or of one that failed half way)."""
     book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     figures: list[str] = []
-    sections = [part for cell in book.cells if (part := _cell(cell, figures))]
+    sections = [f"<section>{part}</section>" for part in _sections(book, figures)]
     title = _title(book)
     anchors = [match[1] for cell in book.cells if cell.cell_type == "markdown" for match in _SECTION.finditer(cell.source)]
     links = "".join(f'<a href="#{_slug(name)}">{html.escape(name)}</a>' for name in ["Summary", *anchors])
@@ -80,14 +80,21 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _cell(cell: Any, figures: list[str]) -> str:
-    if cell.cell_type == "markdown":
-        return f"<section>{_markdown(cell.source)}</section>"
+def _sections(book: Any, figures: list[str]) -> list[str]:
+    """One part of the page for each piece of prose and the code that follows it."""
+    parts: list[str] = []
+    for cell in book.cells:
+        if cell.cell_type == "markdown" or not parts:
+            parts.append("")
+        parts[-1] += _markdown(cell.source) if cell.cell_type == "markdown" else _code(cell, figures)
+    return parts
+
+
+def _code(cell: Any, figures: list[str]) -> str:
     if cell.cell_type != "code":
         return ""
     shown = "".join(_output(output, figures) for output in cell.outputs)
-    code = f"<details><summary>code</summary><pre>{html.escape(redact(cell.source))}</pre></details>"
-    return f"<section>{shown}{code}</section>" if shown else f"<section>{code}</section>"
+    return f"{shown}<details><summary>code</summary><pre>{html.escape(redact(cell.source))}</pre></details>"
 
 
 def _markdown(source: str) -> str:

@@ -607,17 +607,19 @@ def egress_table(egress: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     return sums.sort_values("bytes", ascending=False, ignore_index=True)
 
 
-def conclude(findings: Sequence[Finding], trust: Trust) -> list[Finding]:
-    """The findings of an investigation, worst first, and FLOW-NOTHING-FOUND for what was looked for and is not among them."""
+def conclude(findings: Sequence[Finding], trust: Trust, *, baseline: bool = True) -> list[Finding]:
+    """The findings of an investigation, worst first, and FLOW-NOTHING-FOUND for what was looked for and is not among them.
+
+    baseline: whether there was one; without it nobody looked for new talkers and egress spikes
+    """
     looked = {
         "FLOW-REJECT-CLUSTER": "rejected inside traffic",
         "FLOW-RETURN-PATH-DEAD": "rejected replies",
         "FLOW-PORT-SCAN": "port scans",
         "FLOW-HOST-SWEEP": "host sweeps",
         "FLOW-LOGIN-GUESSING": "login guessing",
-        "FLOW-NEW-TALKER": "new talkers",
-        "FLOW-EGRESS-SPIKE": "egress spikes",
     }
+    looked |= {"FLOW-NEW-TALKER": "new talkers", "FLOW-EGRESS-SPIKE": "egress spikes"} if baseline else {}
     codes = {one.code for one in findings}
     absent = [words for code, words in looked.items() if code not in codes]
     ranked = sorted(findings, key=lambda one: -SEVERITIES.index(one.severity))

@@ -17,6 +17,7 @@ ACCEPT, REJECT, GREY = "#0072B2", "#D55E00", "#9AA5B1"
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
 ACTIONS = {"ACCEPT": ACCEPT, "REJECT": REJECT}
 STATES = {"ok": ACCEPT, "nodata": "#CFE3F1", "skipdata": "#E69F00", "missing": REJECT}
+_LEGEND = {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 1, "xanchor": "right"}
 _MEASURES = {"records": "flow records", "packets": "packets", "bytes": "bytes"}
 
 
@@ -48,7 +49,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
     """
     if frame.empty:
         return _nothing(title, "no records in this window")
-    figure = _figure(title, barmode="stack", legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"}, bargap=0)
+    figure = _figure(title, barmode="stack", legend=_LEGEND, bargap=0)
     step = int(frame["bucket"].drop_duplicates().sort_values().diff().dropna().min() or 300) if frame["bucket"].nunique() > 1 else 300
     for action, colour in ACTIONS.items():
         rows = frame[frame["action"] == action]
@@ -64,7 +65,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
         for name, words in _MEASURES.items()
     ]
     chosen = list(_MEASURES).index(measure)
-    figure.update_layout(updatemenus=[{"type": "buttons", "direction": "right", "buttons": buttons, "active": chosen, "x": 0, "xanchor": "left", "y": 1.13, "yanchor": "bottom", "pad": {"t": 0}}], margin_t=100)
+    figure.update_layout(updatemenus=[{"type": "buttons", "direction": "right", "buttons": buttons, "active": chosen, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "pad": {"t": 0}}], margin_t=96, title_y=0.97)
     return figure.update_xaxes(title="time (UTC)").update_yaxes(title=_MEASURES[measure], tickformat=".3~s", rangemode="tozero")
 
 
@@ -222,7 +223,7 @@ def egress_bars(frame: pd.DataFrame, *, most: int = 20, title: str = "What leave
     if frame.empty:
         return _nothing(title, "nothing left the VPC")
     top = frame.sort_values("bytes", ascending=False).head(most)
-    figure = _figure(title, height=max(300, 26 * top["label"].nunique() + 150), barmode="stack", legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"})
+    figure = _figure(title, height=max(300, 26 * top["label"].nunique() + 150), barmode="stack", legend=_LEGEND)
     for number, (path, rows) in enumerate(top.groupby("path", sort=False)):
         figure.add_bar(
             x=rows["bytes"].astype(float), y=rows["label"], name=str(path), orientation="h", marker_color=PALETTE[number % len(PALETTE)],
@@ -239,7 +240,7 @@ def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP c
     if frame.empty:
         return _nothing(title, "no TCP connection was opened in this window")
     top = frame.head(most)
-    figure = _figure(title, height=max(300, 26 * len(top) + 150), barmode="stack", barnorm="percent", legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"})
+    figure = _figure(title, height=max(300, 26 * len(top) + 150), barmode="stack", barnorm="percent", legend=_LEGEND)
     colours: Sequence[tuple[str, str]] = (("established", ACCEPT), ("refused", "#E69F00"), ("unanswered", GREY), ("rejected", REJECT))
     for outcome, colour in colours:
         figure.add_bar(
