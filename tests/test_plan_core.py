@@ -192,7 +192,7 @@ def test_a_conflict_that_came_up_after_planning(
 
 def test_a_refused_step_names_aws_words_and_keeps_what_was_done(session: Session, tmp_path: Path) -> None:
     one = plan(session, tmp_path, "10.0.0.0/16")  # the subnet, 10.9.1.0/24, is out of its range
-    with pytest.raises(StepFailed, match="InvalidSubnet.Range") as refused:
+    with pytest.raises(StepFailed, match=r"InvalidSubnet\.Range") as refused:
         one.apply(armed=True)
     assert "apply the same plan again" in str(refused.value)
     assert len(str(refused.value).splitlines()) <= 3
@@ -256,7 +256,15 @@ def flow_logs_of(session: Session, folder: Path) -> Plan:
     }  # fmt: skip
     undo = Undo("ec2", "delete_flow_logs", {"FlowLogIds": Ref("", "FlowLogIds")}, by_tag="fl-")
     step = Step(
-        "logs", "flow logs", "both", "ec2", "create_flow_logs", request, find_nothing, undo=undo, token="ClientToken"
+        "logs",
+        "flow logs",
+        "both",
+        "ec2",
+        "create_flow_logs",
+        request,
+        find_nothing,
+        undo=undo,
+        token="ClientToken",
     )
     return Plan.of(owner(session, folder, "logs"), [step])
 

@@ -17,6 +17,7 @@ Values are bound: `:name` in the text becomes `?`, in order. They are never form
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,13 @@ Value = str | int | float
 _HEADER = re.compile(r"^--\s*(question|param|fields|optional|column|aws|note)\s*(\w*)\s*:\s*(.*)$")
 _PLACEHOLDER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _DTYPES = {"int": "Int64", "float": "Float64", "str": "object", "bool": "boolean"}
+_RANGES = {"int": (0, 2**53), "seconds": (1, 366 * 86400), "epoch": (0, 253402300799)}  # an epoch up to the year 9999
 MAX_VALUE = 1000  # Athena takes 1,024 characters an execution parameter, quotes included
 
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter of a query. kind: int, float, address, cidr, port, protocol, epoch, word."""
+    """A parameter of a query. kind: int, seconds (at least 1), float, address, cidr, port, protocol, epoch, word."""
 
     name: str
     kind: str
@@ -68,13 +70,16 @@ class Param:
     def _scalar(self, value: Any) -> Value:
         if isinstance(value, bool):
             raise InputError(f"{value} is not {self.kind}")
-        if self.kind in ("int", "epoch"):
-            whole = int(str(value).strip())
-            if not 0 <= whole < 2**53:
-                raise InputError(f"{whole} is out of range")
+        if self.kind in _RANGES:
+            whole, (least, most) = int(str(value).strip()), _RANGES[self.kind]
+            if not least <= whole <= most:
+                raise InputError(f"{whole} is not from {least} to {most}")
             return whole
         if self.kind == "float":
-            return float(value)
+            number = float(value)
+            if not math.isfinite(number):
+                raise InputError(f"{value} is not a finite number")
+            return number
         if self.kind == "word" and not re.fullmatch(r"[\w.:/-]*", str(value), re.ASCII):
             raise InputError(f"{str(value)[:60]!r} is not a plain word")
         readers: dict[str, Any] = {
@@ -83,7 +88,7 @@ class Param:
             "protocol": protocol_number,
             "word": str,
         }
-        return readers[self.kind](value)  # type: ignore[no-any-return]
+        return readers[self.kind](str(value))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from netkit import costs
-from netkit.errors import QueryError, QueryFailed, SourceError, WindowError
+from netkit.errors import FieldError, QueryError, QueryFailed, SourceError, WindowError
 from netkit.flowlogs import files, read
 from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
 from netkit.flowlogs.fields import COLUMNS
@@ -36,6 +36,7 @@ COVERAGE_COLUMNS = ("account", "region", "table", "state", "rows", "skipped", "n
 _INSIGHTS_ROWS = 10_000
 _WINDOW_START = Param("window_start", "epoch", None, "start of the window, Unix seconds")
 _POLL_S = (0.05, 2.0)
+_SMALL_BYTES = 32_000_000  # files so small in all are judged at their first query; it takes about a second
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,11 @@ def _bounded(window: Window | None, source: str) -> Window:
 
 
 class FileEngine:
-    """DuckDB over local files. Nothing is loaded: each query streams the columns that it needs."""
+    """DuckDB over local files. Nothing is loaded: each query streams the columns that it needs.
+
+    Files are judged once, line by line: at the first query where they are small, else with coverage(). Before that a
+    query checks what it reads itself; after it files without a malformed line are read with no check at all.
+    """
 
     name = "duckdb"
 
@@ -211,20 +216,26 @@ class FileEngine:
         self._groups = files.group(paths)
         self.columns = files.common_columns(list(self._groups))
         self._keep = keep  # a temporary folder that lives as long as the engine
+        self._small = sum(path.stat().st_size for path in paths) <= _SMALL_BYTES
         self._db = duckdb.connect()
         # Unordered streaming keeps memory flat, and every query orders its own answer.
         self._db.execute("SET TimeZone='UTC'; SET preserve_insertion_order=false")
-        self._mended: dict[files.Layout, list[list[str]]] | None = None
+        self._judged: pd.DataFrame | None = None
+        self._clean: set[Path] = set()
+        self._mended: dict[files.Layout, list[list[str]]] = {}
 
     def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
-        """Raises QueryFailed with DuckDB's reason, SourceError for a file that cannot be read to its end."""
+        """Raises FieldError where a window is asked of a log without start, SourceError for a file that cannot be read to
+        its end, QueryFailed with DuckDB's reason."""
+        if window and "start" not in self.columns:
+            raise FieldError("these records have no start, so that no window can be cut from them", hint="open them without a window")
         begun = time.monotonic()
-        frame, text, bound = self._answer(query, sql, values, window)
-        if self._mended is None and self._rejected():
-            # Lines were put aside: judge them all once, take those in that only have runs of blanks, and ask again.
+        if self._small:
             self._judge()
-            if any(self._mended_rows().values()):
-                frame, text, bound = self._answer(query, sql, values, window)
+        frame, text, bound = self._answer(query, sql, values, window)
+        if self._judged is None and self._rejected():
+            self._judge()
+            frame, text, bound = self._answer(query, sql, values, window)
         return frame, Ran(text, tuple(bound), time.monotonic() - begun)
 
     def _answer(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, str, list[Value]]:
@@ -235,19 +246,46 @@ class FileEngine:
     def _fetch(self, text: str, bound: Sequence[Value] = ()) -> pd.DataFrame:
         try:
             return self._db.execute(text, list(bound)).df()
-        except (duckdb.IOException, duckdb.InvalidInputException) as problem:
-            raise SourceError(f"a file cannot be read to its end: {_first_line(problem)}", hint="fetch the file again") from None
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as problem:
+            why = f"the file cannot be read to its end: {_first_line(problem)}"
+            raise SourceError(why, subject=self._culprit(), hint="fetch it again") from None
         except duckdb.Error as problem:
             raise QueryFailed(f"DuckDB failed the query: {_first_line(problem)}") from None
 
+    def _culprit(self) -> str:
+        """The first file that cannot be read by itself; DuckDB does not always name it."""
+        for layout, paths in self._groups.items():
+            for path in paths:
+                try:
+                    self._db.execute(files.count_sql(layout, path)).fetchall()
+                except duckdb.Error:
+                    return str(path)
+        return ""
+
     def _flows(self, columns: Sequence[str], window: Window | None) -> tuple[str, list[Value]]:
         needed = list(dict.fromkeys([*columns, *(["start"] if window else [])]))
-        parts = [files.read_sql(layout, paths, needed) for layout, paths in self._groups.items()]
-        parts += [self._mended_sql(layout, rows, needed) for layout, rows in self._mended_rows().items() if rows]
+        parts = [part for layout, paths in self._groups.items() for part in self._parts(layout, paths, needed)]
         union = "\nUNION ALL\n".join(parts)
         if window is None:
             return union, []
         return f'SELECT * FROM (\n{union}\n)\nWHERE "start" >= ? AND "start" < ?', list(window.epoch())
+
+    def _parts(self, layout: files.Layout, paths: Sequence[Path], columns: Sequence[str]) -> list[str]:
+        """The SELECTs of one layout: files not judged yet, or those found clean, those found not, and mended lines."""
+        if self._judged is None:
+            return [files.read_sql(layout, paths, columns, check="typed")]
+        clean = [path for path in paths if path in self._clean]
+        other = [path for path in paths if path not in self._clean]
+        parts = [files.read_sql(layout, clean, columns, check="none")] if clean else []
+        parts += [files.read_sql(layout, other, columns, check="raw")] if other else []
+        return parts + ([self._mended_sql(layout, columns)] if self._mended.get(layout) else [])
+
+    def _mended_sql(self, layout: files.Layout, columns: Sequence[str]) -> str:
+        name = f"mended_{list(self._groups).index(layout)}"
+        self._db.register(name, pd.DataFrame(self._mended[layout], columns=list(layout.columns), dtype="object"))
+        numbers = {one for one in columns if files.duckdb_type(one) == "BIGINT"}
+        chosen = ", ".join(f"CAST(NULLIF(\"{one}\", '-') AS BIGINT) AS \"{one}\"" if one in numbers else f'"{one}"' for one in columns)
+        return f"SELECT {chosen} FROM {name}"
 
     def _rejected(self) -> bool:
         return self._has_rejects() and bool(self._db.execute("SELECT count(*) FROM reject_errors").fetchall()[0][0])
@@ -256,84 +294,79 @@ class FileEngine:
         found = self._db.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall()
         return bool(found[0][0])
 
-    def _mended_rows(self) -> dict[files.Layout, list[list[str]]]:
-        return self._mended or {}
-
-    def _mended_sql(self, layout: files.Layout, rows: list[list[str]], columns: Sequence[str]) -> str:
-        name = f"mended_{list(self._groups).index(layout)}"
-        self._db.register(name, pd.DataFrame(rows, columns=list(layout.columns), dtype="object"))
-        chosen = ", ".join(f"CAST(NULLIF(\"{one}\", '-') AS {files.duckdb_type(one)}) AS \"{one}\"" for one in columns)
-        return f"SELECT {chosen} FROM {name}"
-
-    def _judge(self) -> list[dict[str, Any]]:
-        """Read every column of every line once; per file what is well formed, what is not, and examples."""
+    def _forget_rejects(self) -> None:
         if self._has_rejects():
             self._db.execute("DELETE FROM reject_errors; DELETE FROM reject_scans")
-        self._mended = {}
-        rows: list[dict[str, Any]] = []
-        for layout, paths in self._groups.items():
-            rows += self._judge_parquet(layout, paths) if layout.kind == "parquet" else self._judge_text(layout, paths)
+
+    def _judge(self) -> pd.DataFrame:
+        """Read every column of every line, once: per file what is well formed, what is not, and examples."""
+        if self._judged is None:
+            rows = [row for layout, paths in self._groups.items() for row in self._judge_group(layout, paths)]
+            self._judged = pd.DataFrame(rows, columns=[*COVERAGE_COLUMNS])
+        return self._judged
+
+    def _judge_group(self, layout: files.Layout, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        self._forget_rejects()
+        summary = files.parquet_summary_sql if layout.kind == "parquet" else files.text_summary_sql
+        seen = {row.nk_file: row for row in self._fetch(summary(layout, paths)).itertuples()}
+        rejected = self._rejects() if layout.kind == "text" else {}
+        rows = []
+        for path in paths:
+            mended = [(line, files.mend(line, layout)) for line in rejected.get(str(path), ())]
+            malformed = [line for line, fields in mended if fields is None]
+            taken = [fields for _, fields in mended if fields is not None]
+            row = _file_row(path, seen.get(str(path)), malformed, taken, layout)
+            if row["skipped"] and layout.compression == "gzip":
+                files.check_gzip(path)  # damage within a file looks like malformed lines
+            if not mended and not row["skipped"]:
+                self._clean.add(path)
+            self._mended.setdefault(layout, []).extend(taken)
+            rows.append(row)
+        self._forget_rejects()
         return rows
 
-    def _judge_parquet(self, layout: files.Layout, paths: Sequence[Path]) -> list[dict[str, Any]]:
-        source = files.read_sql(layout, paths, ["start", "end"] if "end" in layout.columns else ["start"])
-        last = '"end"' if "end" in layout.columns else '"start"'
-        source = source.replace("union_by_name=true)", "union_by_name=true, filename='nk_file')").replace("SELECT ", "SELECT nk_file, ", 1)
-        seen = self._fetch(f'SELECT nk_file, count(*) AS n, min("start") AS a, max({last}) AS b FROM ({source}) GROUP BY nk_file')
-        by_file = {row.nk_file: row for row in seen.itertuples()}
-        return [_file_row(path, by_file.get(str(path)), [], 0) for path in paths]
-
-    def _judge_text(self, layout: files.Layout, paths: Sequence[Path]) -> list[dict[str, Any]]:
-        source = files.read_sql(layout, paths, layout.columns).replace("store_rejects=true", "store_rejects=true, filename='nk_file'")
-        source = source.replace(f" WHERE {files.valid(layout)}", "").replace("SELECT ", "SELECT nk_file, ", 1)
-        good = files.valid(layout)
-        numbers = " + ".join(f'coalesce("{name}", 0) * 0' for name in layout.columns if files.duckdb_type(name) == "BIGINT")
-        first, last = ('"start"' if "start" in layout.columns else "NULL"), ('"end"' if "end" in layout.columns else '"start"')
-        wrong = f"array_to_string(list_slice(list({self._line(layout)}) FILTER (NOT coalesce({good}, false)), 1, 3), ' | ')"
-        seen = self._fetch(
-            f"SELECT nk_file, count(*) FILTER ({good}) AS n, count(*) FILTER (NOT coalesce({good}, false)) AS bad, {wrong} AS wrong,"
-            f" min({first}) FILTER ({good}) AS a, max({last}) FILTER ({good}) AS b, sum({numbers}) AS touched FROM ({source}) GROUP BY nk_file"
-        )
-        by_file = {row.nk_file: row for row in seen.itertuples()}
-        return [_file_row(path, by_file.get(str(path)), *self._rejects_of(layout, path)) for path in paths]
-
-    @staticmethod
-    def _line(layout: files.Layout) -> str:
-        return "concat_ws(' ', " + ", ".join(f"coalesce(CAST(\"{name}\" AS VARCHAR), '-')" for name in layout.columns) + ")"
-
-    def _rejects_of(self, layout: files.Layout, path: Path) -> tuple[list[str], int]:
-        """The malformed lines of a file, and how many that only had runs of blanks were taken in instead."""
+    def _rejects(self) -> dict[str, list[str]]:
+        """Lines that DuckDB put aside, by file, in order."""
         if not self._has_rejects():
-            return [], 0
+            return {}
         found = self._db.execute(
-            "SELECT DISTINCT e.line, e.csv_line FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id)"
-            " WHERE s.file_path = ? ORDER BY e.line",
-            [str(path)],
+            "SELECT DISTINCT s.file_path, e.line, e.csv_line FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) ORDER BY 1, 2"
         ).fetchall()
-        mended = [(line, files.mend(line, layout)) for _, line in found]
-        taken = [fields for _, fields in mended if fields is not None]
-        self._mended_rows().setdefault(layout, []).extend(taken)
-        return [line for line, fields in mended if fields is None], len(taken)
+        lines: dict[str, list[str]] = {}
+        for path, _, line in found:
+            lines.setdefault(path, []).append(line)
+        return lines
 
     def coverage(self, window: Window | None) -> pd.DataFrame:
         """One row a file: rows are its well-formed records (of any time), skipped its malformed lines."""
         del window  # the files are judged whole
-        return pd.DataFrame(self._judge(), columns=[*COVERAGE_COLUMNS])
+        return self._judge().copy()
 
 
-def _file_row(path: Path, seen: Any, rejected: Sequence[str], mended: int) -> dict[str, Any]:
-    rows = (int(seen.n) if seen is not None else 0) + mended
-    bad = int(getattr(seen, "bad", 0)) if seen is not None else 0
-    examples = [*rejected[:3], *([seen.wrong] if bad else [])]
-    skipped = bad + len(rejected)
+def _file_row(path: Path, seen: Any, malformed: Sequence[str], taken: Sequence[Sequence[str]], layout: files.Layout) -> dict[str, Any]:
+    """The coverage row of a file: what was well formed, malformed, and taken in although it has runs of blanks."""
+    rows, bad = (int(seen.n), int(seen.bad)) if seen is not None else (0, 0)
+    skipped = bad + len(malformed)
+    examples = [*malformed[:3], *([seen.wrong] if bad else [])]
     named = re.match(r"(\d{12})_vpcflowlogs_([a-z0-9-]+)_", path.name)
     account, region = named.groups() if named else ("", "")
-    state = "skipped" if skipped else "ok" if rows else "empty"
+    state = "skipped" if skipped else "ok" if rows + len(taken) else "empty"
     notes = [f"{skipped} malformed, as: {' | '.join(examples)[:300]}"] if skipped else []
-    notes += [f"{mended} with runs of blanks taken in"] if mended else []
-    note = "; ".join(notes)
-    span = (seen.a, seen.b) if seen is not None else (None, None)
-    return dict(zip(COVERAGE_COLUMNS, (account, region, path.name, state, rows, skipped, note, *span), strict=True))
+    notes += [f"{len(taken)} with runs of blanks taken in"] if taken else []
+    span = _span(seen, taken, layout)
+    values = (account, region, path.name, state, rows + len(taken), skipped, "; ".join(notes), *span)
+    return dict(zip(COVERAGE_COLUMNS, values, strict=True))
+
+
+def _span(seen: Any, taken: Sequence[Sequence[str]], layout: files.Layout) -> tuple[int | None, int | None]:
+    """First start and last end among the records of a file."""
+    firsts = [int(seen.a)] if seen is not None and pd.notna(seen.a) else []
+    lasts = [int(seen.b)] if seen is not None and pd.notna(seen.b) else []
+    for values, name in ((firsts, "start"), (lasts, "end")):
+        if name in layout.columns:
+            place = layout.columns.index(name)
+            values.extend(int(fields[place]) for fields in taken if fields[place] != "-")
+    return min(firsts, default=None), max(lasts, default=None)
 
 
 def _first_line(problem: Exception) -> str:
@@ -353,14 +386,15 @@ def _from_s3(source: str, session: Session, window: Window | None) -> FileEngine
     folder = tempfile.TemporaryDirectory(prefix="netkit-")
     client = session.client("s3")
 
-    def fetch(one: Mapping[str, Any]) -> Path:
-        path = Path(folder.name) / one["Key"].replace("/", "__").rsplit("__", 1)[-1]
-        path = path.with_name(f"{len(str(one['Key']))}-{path.name}") if path.exists() else path
+    def fetch(numbered: tuple[int, Mapping[str, Any]]) -> Path:
+        number, one = numbered
+        path = Path(folder.name) / str(number) / Path(str(one["Key"])).name  # two folders may hold the same name
+        path.parent.mkdir()
         client.download_file(bucket, one["Key"], str(path))
         return path
 
     with ThreadPoolExecutor(8) as pool:
-        paths = list(tqdm(pool.map(fetch, found), total=len(found), desc="fetching objects", unit="object", leave=False))
+        paths = list(tqdm(pool.map(fetch, enumerate(found)), total=len(found), desc="fetching objects", unit="object", leave=False))
     return FileEngine(sorted(paths), keep=folder)
 
 
@@ -525,7 +559,8 @@ class InsightsEngine:
         db = duckdb.connect()
         db.execute("SET TimeZone='UTC'")
         db.register("fetched", pd.DataFrame(rows, columns=columns, dtype="object"))
-        chosen = ", ".join(f"TRY_CAST(NULLIF(\"{name}\", '-') AS {files.duckdb_type(name)}) AS \"{name}\"" for name in columns)
+        numbers = {name for name in columns if files.duckdb_type(name) == "BIGINT"}
+        chosen = ", ".join(f"TRY_CAST(NULLIF(\"{name}\", '-') AS BIGINT) AS \"{name}\"" if name in numbers else f'"{name}"' for name in columns)
         flows = f'SELECT * FROM (SELECT {chosen} FROM fetched) WHERE "start" >= ? AND "start" < ?'
         text, bound = query.over(flows, sql, self.columns), [*bounded.epoch(), *values]
         frame = db.execute(text, bound).df()

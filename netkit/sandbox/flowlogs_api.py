@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.flow_logs import FlowLogs as FlowLog
@@ -110,8 +109,8 @@ def _problem(backend: Any, request: dict[str, Any], resource: str) -> tuple[str,
     if finder is not None:
         try:
             finder(resource)
-        except (EC2ClientError, JsonRESTError) as problem:
-            return f"Invalid{request['kind']}Id.NotFound", str(problem.description)
+        except EC2ClientError as problem:
+            return problem.code, problem.message
     if request["type"] == "s3":
         bucket = str(request["where"]).partition(":::")[2].partition("/")[0]
         if bucket not in s3_backends[backend.account_id][backend.partition].buckets:

@@ -14,10 +14,10 @@
 WITH numbered AS (
   SELECT
     *,
-    CAST(split_part(srcaddr, '.', 1) AS bigint) * 16777216 + CAST(split_part(srcaddr, '.', 2) AS bigint) * 65536
-      + CAST(split_part(srcaddr, '.', 3) AS bigint) * 256 + CAST(split_part(srcaddr, '.', 4) AS bigint) AS source_number,
-    CAST(split_part(dstaddr, '.', 1) AS bigint) * 16777216 + CAST(split_part(dstaddr, '.', 2) AS bigint) * 65536
-      + CAST(split_part(dstaddr, '.', 3) AS bigint) * 256 + CAST(split_part(dstaddr, '.', 4) AS bigint) AS destination_number
+    TRY_CAST(split_part(srcaddr, '.', 1) AS bigint) * 16777216 + TRY_CAST(split_part(srcaddr, '.', 2) AS bigint) * 65536
+      + TRY_CAST(split_part(srcaddr, '.', 3) AS bigint) * 256 + TRY_CAST(split_part(srcaddr, '.', 4) AS bigint) AS source_number,
+    TRY_CAST(split_part(dstaddr, '.', 1) AS bigint) * 16777216 + TRY_CAST(split_part(dstaddr, '.', 2) AS bigint) * 65536
+      + TRY_CAST(split_part(dstaddr, '.', 3) AS bigint) * 256 + TRY_CAST(split_part(dstaddr, '.', 4) AS bigint) AS destination_number
   FROM flows
   WHERE log_status = 'OK' AND srcaddr LIKE '%.%' AND dstaddr LIKE '%.%'
 )

@@ -26,8 +26,8 @@ FROM flows
 WHERE log_status = 'OK' AND action = 'ACCEPT' AND flow_direction = 'egress'
   AND COALESCE(NULLIF(interface_type, '-'), 'none') NOT IN ('nat_gateway', 'regional_nat_gateway')
   AND NOT (dstaddr LIKE '10.%' OR dstaddr LIKE '192.168.%' OR dstaddr LIKE 'fd%'
-    OR (dstaddr LIKE '172.%' AND CAST(split_part(dstaddr, '.', 2) AS integer) BETWEEN 16 AND 31)
-    OR (dstaddr LIKE '100.%' AND CAST(split_part(dstaddr, '.', 2) AS integer) BETWEEN 64 AND 127))
+    OR (dstaddr LIKE '172.%' AND TRY_CAST(split_part(dstaddr, '.', 2) AS integer) BETWEEN 16 AND 31)
+    OR (dstaddr LIKE '100.%' AND TRY_CAST(split_part(dstaddr, '.', 2) AS integer) BETWEEN 64 AND 127))
 GROUP BY 1, 2, 3, 4
 ORDER BY bytes DESC, srcaddr, dstaddr, aws_service, path
 LIMIT :limit

@@ -31,8 +31,8 @@ ours AS (
   SELECT *
   FROM sides
   WHERE (client LIKE '10.%' OR client LIKE '192.168.%' OR client LIKE 'fd%'
-    OR (client LIKE '172.%' AND CAST(split_part(client, '.', 2) AS integer) BETWEEN 16 AND 31)
-    OR (client LIKE '100.%' AND CAST(split_part(client, '.', 2) AS integer) BETWEEN 64 AND 127))
+    OR (client LIKE '172.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 16 AND 31)
+    OR (client LIKE '100.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 64 AND 127))
 ),
 span AS (
   SELECT
@@ -52,8 +52,8 @@ counted AS (
     MAX(CASE WHEN "start" >= :window_start THEN "end" END) AS last_seen
   FROM ours
   WHERE "start" >= :baseline_start AND NOT (server LIKE '10.%' OR server LIKE '192.168.%' OR server LIKE 'fd%'
-    OR (server LIKE '172.%' AND CAST(split_part(server, '.', 2) AS integer) BETWEEN 16 AND 31)
-    OR (server LIKE '100.%' AND CAST(split_part(server, '.', 2) AS integer) BETWEEN 64 AND 127))
+    OR (server LIKE '172.%' AND TRY_CAST(split_part(server, '.', 2) AS integer) BETWEEN 16 AND 31)
+    OR (server LIKE '100.%' AND TRY_CAST(split_part(server, '.', 2) AS integer) BETWEEN 64 AND 127))
   GROUP BY client, server, protocol, server_port, interface_id
 ),
 ranked AS (

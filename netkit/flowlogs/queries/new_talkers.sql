@@ -28,8 +28,8 @@ ours AS (
   SELECT *
   FROM sides
   WHERE (client LIKE '10.%' OR client LIKE '192.168.%' OR client LIKE 'fd%'
-    OR (client LIKE '172.%' AND CAST(split_part(client, '.', 2) AS integer) BETWEEN 16 AND 31)
-    OR (client LIKE '100.%' AND CAST(split_part(client, '.', 2) AS integer) BETWEEN 64 AND 127))
+    OR (client LIKE '172.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 16 AND 31)
+    OR (client LIKE '100.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 64 AND 127))
 ),
 counted AS (
   SELECT

@@ -1,6 +1,6 @@
 -- question: On which ports is traffic rejected in which hour?
 -- param ports: int = 25 | the most rejected ports
--- param bucket_s: int = 3600 | seconds a bucket
+-- param bucket_s: seconds = 3600 | seconds a bucket
 -- fields: start dstport protocol action log_status
 -- column bucket: int | start of the bucket, Unix seconds
 -- column dstport: int | destination port

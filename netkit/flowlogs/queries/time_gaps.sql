@@ -1,5 +1,5 @@
 -- question: In which time buckets does each interface have records, and where were records lost?
--- param bucket_s: int = 600 | seconds a bucket; not below the aggregation interval
+-- param bucket_s: seconds = 600 | seconds a bucket; not below the aggregation interval
 -- fields: interface_id start log_status
 -- column interface_id: str | interface
 -- column bucket: int | start of the bucket, Unix seconds

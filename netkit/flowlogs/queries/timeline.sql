@@ -1,5 +1,5 @@
 -- question: What happened over time?
--- param bucket_s: int = 300 | seconds a bucket
+-- param bucket_s: seconds = 300 | seconds a bucket
 -- fields: start action packets bytes log_status
 -- column bucket: int | start of the bucket, Unix seconds
 -- column action: str | ACCEPT or REJECT

@@ -1,0 +1,179 @@
+"""The rules of the house: who imports whom, what is committed, what the documents say."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import netkit
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "netkit"
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in PACKAGE.rglob("*.py")}
+WINGS = ("flowlogs", "reach", "mirror", "cloudwatch")
+CORE = {"errors", "model", "net", "session", "plan", "policy", "costs"}
+PURE = ("errors", "model", "net", "costs", "policy", "flowlogs.fields", "flowlogs.table", "flowlogs.catalog", "flowlogs.files", "flowlogs.names", "flowlogs.investigate", "flowlogs.policies")
+AWS = ("boto3", "botocore", "awswrangler", "moto")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, in functions too, but not for types only."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text("utf-8"))
+    skip = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in skip:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    return {name for name in imports(path) if name in MODULES}
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_import_goes_down_or_sideways(name: str) -> None:
+    parts = name.split(".")[1:]
+    for other in ours(MODULES[name]):
+        head = other.split(".")[1:]
+        if not head or not parts:
+            continue
+        if head[0] == "sandbox":
+            assert parts[0] in ("sandbox", "session", "__main__"), f"{name} imports {other}"
+        if parts[0] in CORE:
+            assert head[0] in CORE or other == "netkit.sandbox", f"core {name} imports {other}"
+        if parts[0] in WINGS:
+            assert head[0] in CORE or head[0] == parts[0], f"{name} reaches out of its wing to {other}"
+        if parts[0] == "show":
+            assert head[0] in CORE or head[0] in WINGS or head[0] == "show", f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_show_draws(name: str) -> None:
+    drawing = {one.split(".")[0] for one in imports(MODULES[name])} & {"plotly", "ipywidgets"}
+    allowed = name.startswith("netkit.show") or name in ("netkit.report", "netkit.notebook")  # plotly.js, and its renderer's name
+    assert not drawing or allowed, f"{name} imports {drawing}"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_thinking_never_sees_aws(name: str) -> None:
+    """Imported with the AWS packages blocked, in a process of its own."""
+    block = f"import sys; sys.modules.update(dict.fromkeys({AWS!r})); import netkit.{name}" if "." not in name else _pure_in_wing(name)
+    done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _pure_in_wing(name: str) -> str:
+    # The wing's own __init__ brings its engines, so the module is loaded by itself.
+    wing = name.split(".", maxsplit=1)[0]
+    return (
+        f"import sys, types; sys.modules.update(dict.fromkeys({AWS!r})); import netkit; "
+        f"package = types.ModuleType('netkit.{wing}'); package.__path__ = [netkit.__path__[0] + '/{wing}']; "
+        f"sys.modules['netkit.{wing}'] = package; import netkit.{name}"
+    )
+
+
+def test_importing_netkit_does_no_work() -> None:
+    code = "import sys, netkit; print([name for name in ('boto3', 'pandas', 'plotly', 'duckdb', 'IPython', 'moto') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_resolves() -> None:
+    for name in netkit.__all__:
+        assert getattr(netkit, name) is not None
+    assert sorted(netkit.__all__) == dir(netkit)
+    with pytest.raises(AttributeError):
+        _ = netkit.no_such_name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_broad_except_and_no_print(name: str) -> None:
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+        if isinstance(node, ast.ExceptHandler):
+            kind = ast.unparse(node.type) if node.type else ""
+            assert kind not in ("", "Exception", "BaseException"), f"{name}:{node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            assert name == "netkit.__main__", f"{name}:{node.lineno} prints"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_everything_public_says_what_it_answers(name: str) -> None:
+    tree = ast.parse(MODULES[name].read_text("utf-8"))
+    assert ast.get_docstring(tree), name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            inner = any(isinstance(other, ast.FunctionDef) and node in ast.walk(other) and node is not other for other in ast.walk(tree))
+            assert inner or ast.get_docstring(node), f"{name}.{node.name} has no docstring"
+
+
+def test_no_address_of_a_registry_and_no_path_of_a_machine() -> None:
+    registries = re.compile(r"(pypi|pythonhosted|files\.python|conda\.anaconda|registry\.npmjs|index-url|find-links)[./\w]*\.(org|com|io)|--index-url|--find-links")
+    machine = re.compile("/" + "(home|Users|root|work)/[a-z]")
+    for path in tracked():
+        if path.suffix in (".png", ".gz", ".parquet") or path.name == "LICENSE":
+            continue
+        text = path.read_text("utf-8")
+        assert not registries.search(text), path
+        assert not machine.search(text), (path, machine.search(text))
+
+
+def test_notebooks_are_committed_bare() -> None:
+    for path in NOTEBOOKS:
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            assert not cell.get("outputs") and not cell.get("execution_count"), path
+
+
+def direct() -> dict[str, str]:
+    """The pinned direct dependencies, by bare name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert all(re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?==[\w.]+", pin) for pin in pins)
+    return {re.sub(r"\[.*\]", "", pin.split("==")[0]): pin.split("==")[1] for pin in pins}
+
+
+def test_conda_users_get_the_same_packages() -> None:
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
+    plain = [one for one in listed if isinstance(one, str) and one != "pip" and not one.startswith("python=")]
+    packages = {one.split("=")[0]: one.split("=")[1] for one in plain}
+    by_pip = next(one["pip"] for one in listed if isinstance(one, dict))
+    packages |= {re.sub(r"\[.*\]", "", one.split("==")[0]): one.split("==")[1] for one in by_pip}
+    assert packages == direct()
+
+
+def test_the_lock_holds_what_is_asked_for() -> None:
+    lines = [line for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[\w.+!-]+", line) for line in lines)
+    locked = {line.split("==")[0].lower().replace("_", "-").replace(".", "-"): line.split("==")[1] for line in lines}
+    for name, version in direct().items():
+        assert locked[name] == version
+
+
+def test_the_readme_names_every_notebook_and_nothing_that_is_not_there() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    named = set(re.findall(r"notebooks/([0-9]{2}_[a-z_]+)\.ipynb", text))
+    assert named == {path.stem for path in NOTEBOOKS}
+    for target in re.findall(r"^make ([a-z]+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE), target
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / link).exists(), link
