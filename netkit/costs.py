@@ -49,10 +49,11 @@ def nat_cost(processed_bytes: int, prices: Mapping[str, float] = PRICES) -> floa
 
 
 def check_budget(estimate_usd: float, budget_usd: float, what: str) -> None:
-    """Raise BudgetError when the estimate is above the budget."""
-    if estimate_usd > budget_usd:
+    """Raise BudgetError when the estimate is above the budget, or unknown (NaN): unknown is not zero."""
+    if not estimate_usd <= budget_usd:
+        about = "an unknown amount" if math.isnan(estimate_usd) else f"about ${estimate_usd:.4f}"
         raise BudgetError(
-            f"{what} would cost about ${estimate_usd:.4f}, above the budget of ${budget_usd:.4f}",
+            f"{what} would cost {about}, above the budget of ${budget_usd:.4f}",
             hint="narrow the window, or raise budget_usd",
         )
 
