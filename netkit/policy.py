@@ -78,4 +78,5 @@ def _conditions_met(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> b
 
 
 def listed(value: Any) -> list[Any]:
+    """A policy value as a list: IAM writes one value bare and several in a list."""
     return list(value) if isinstance(value, list | tuple) else [value]
