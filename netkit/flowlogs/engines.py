@@ -130,7 +130,10 @@ class FlowLogs:
             return self._window
         start = datetime.fromtimestamp(int(given["baseline_start"]), UTC)
         if start >= self.window.start:
-            raise QueryError(f"the baseline starts at {start:%Y-%m-%dT%H:%MZ}, not before the window", hint="baseline_start: Unix seconds")
+            raise QueryError(
+                f"the baseline starts at {start:%Y-%m-%dT%H:%MZ}, not before the window",
+                hint="baseline_start: Unix seconds",
+            )
         return Window(start, self.window.end)
 
     def coverage(self) -> pd.DataFrame:
@@ -178,7 +181,9 @@ def open_logs(
         return FlowLogs(text, _from_s3(text, _needed(session, text), window), window)
     if text.startswith("logs:"):
         bounded = _bounded(window, text)
-        return FlowLogs(text, InsightsEngine(_needed(session, text), text.removeprefix("logs:"), budget_usd, ledger), bounded)
+        return FlowLogs(
+            text, InsightsEngine(_needed(session, text), text.removeprefix("logs:"), budget_usd, ledger), bounded
+        )
     looks_like_table = re.fullmatch(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", text) and not Path(text).exists()
     if looks_like_table and session is not None:
         database, _, table = text.partition(".")
@@ -196,7 +201,11 @@ def _needed(session: Session | None, source: str) -> Session:
 
 def _bounded(window: Window | None, source: str) -> Window:
     if window is None:
-        raise WindowError("a query without a window is refused: it would read everything", subject=source, hint="give window=Window.parse(…)")
+        raise WindowError(
+            "a query without a window is refused: it would read everything",
+            subject=source,
+            hint="give window=Window.parse(…)",
+        )
     return window
 
 
@@ -228,7 +237,9 @@ class FileEngine:
         """Raises FieldError where a window is asked of a log without start, SourceError for a file that cannot be read to
         its end, QueryFailed with DuckDB's reason."""
         if window and "start" not in self.columns:
-            raise FieldError("these records have no start, so that no window can be cut from them", hint="open them without a window")
+            raise FieldError(
+                "these records have no start, so that no window can be cut from them", hint="open them without a window"
+            )
         begun = time.monotonic()
         if self._small:
             self._judge()
@@ -238,7 +249,9 @@ class FileEngine:
             frame, text, bound = self._answer(query, sql, values, window)
         return frame, Ran(text, tuple(bound), time.monotonic() - begun)
 
-    def _answer(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, str, list[Value]]:
+    def _answer(
+        self, query: Query, sql: str, values: list[Value], window: Window | None
+    ) -> tuple[pd.DataFrame, str, list[Value]]:
         flows, window_values = self._flows(query.reads(self.columns), window)
         text, bound = query.over(flows, sql, self.columns), [*window_values, *values]
         return self._fetch(text, bound), text, bound
@@ -284,7 +297,9 @@ class FileEngine:
         name = f"mended_{list(self._groups).index(layout)}"
         self._db.register(name, pd.DataFrame(self._mended[layout], columns=list(layout.columns), dtype="object"))
         numbers = {one for one in columns if files.duckdb_type(one) == "BIGINT"}
-        chosen = ", ".join(f"CAST(NULLIF(\"{one}\", '-') AS BIGINT) AS \"{one}\"" if one in numbers else f'"{one}"' for one in columns)
+        chosen = ", ".join(
+            f'CAST(NULLIF("{one}", \'-\') AS BIGINT) AS "{one}"' if one in numbers else f'"{one}"' for one in columns
+        )
         return f"SELECT {chosen} FROM {name}"
 
     def _rejected(self) -> bool:
@@ -343,7 +358,9 @@ class FileEngine:
         return self._judge().copy()
 
 
-def _file_row(path: Path, seen: Any, malformed: Sequence[str], taken: Sequence[Sequence[str]], layout: files.Layout) -> dict[str, Any]:
+def _file_row(
+    path: Path, seen: Any, malformed: Sequence[str], taken: Sequence[Sequence[str]], layout: files.Layout
+) -> dict[str, Any]:
     """The coverage row of a file: what was well formed, malformed, and taken in although it has runs of blanks."""
     rows, bad = (int(seen.n), int(seen.bad)) if seen is not None else (0, 0)
     skipped = bad + len(malformed)
@@ -382,7 +399,11 @@ def _from_s3(source: str, session: Session, window: Window | None) -> FileEngine
     bucket, _, prefix = source.removeprefix("s3://").partition("/")
     found = read.objects(session, check_bucket(bucket), [prefix], window)
     if not found:
-        raise SourceError("there are no flow-log objects here for this window", subject=source, hint="look at 20_flow_logs_provision: is a flow log active?")
+        raise SourceError(
+            "there are no flow-log objects here for this window",
+            subject=source,
+            hint="look at 20_flow_logs_provision: is a flow log active?",
+        )
     folder = tempfile.TemporaryDirectory(prefix="netkit-")
     client = session.client("s3")
 
@@ -394,7 +415,11 @@ def _from_s3(source: str, session: Session, window: Window | None) -> FileEngine
         return path
 
     with ThreadPoolExecutor(8) as pool:
-        paths = list(tqdm(pool.map(fetch, enumerate(found)), total=len(found), desc="fetching objects", unit="object", leave=False))
+        paths = list(
+            tqdm(
+                pool.map(fetch, enumerate(found)), total=len(found), desc="fetching objects", unit="object", leave=False
+            )
+        )
     return FileEngine(sorted(paths), keep=folder)
 
 
@@ -407,7 +432,14 @@ class AthenaEngine:
     name = "athena"
 
     def __init__(
-        self, session: Session, shape: read.TableShape, workgroup: str, results: str, account: str, budget_usd: float, ledger: Path | None
+        self,
+        session: Session,
+        shape: read.TableShape,
+        workgroup: str,
+        results: str,
+        account: str,
+        budget_usd: float,
+        ledger: Path | None,
     ) -> None:
         self._session, self._shape, self._workgroup, self._results = session, shape, workgroup, results
         self._account = account or session.account_id
@@ -434,11 +466,15 @@ class AthenaEngine:
         except wr.exceptions.QueryFailed as problem:
             raise QueryFailed(f"Athena failed the query: {_first_line(problem)}", subject=self._shape.table) from None
         except wr.exceptions.QueryCancelled as problem:
-            raise QueryFailed(f"Athena cancelled the query: {_first_line(problem)}", hint="the workgroup has a scan limit") from None
+            raise QueryFailed(
+                f"Athena cancelled the query: {_first_line(problem)}", hint="the workgroup has a scan limit"
+            ) from None
         scanned = int(frame.query_metadata["Statistics"]["DataScannedInBytes"])
         ran = Ran(text, tuple(bound), time.monotonic() - begun, scanned, estimated_usd, costs.athena_cost(scanned))
         if self._ledger:
-            self._ledger.record(f"athena {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=scanned)
+            self._ledger.record(
+                f"athena {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=scanned
+            )
         return frame, ran
 
     def _flows(self, columns: Sequence[str], window: Window) -> tuple[str, list[Value]]:
@@ -453,7 +489,10 @@ class AthenaEngine:
         keys = self._shape.partition_keys
         clauses: list[str] = []
         values: list[Value] = []
-        for names, value in ((("acct", "aws-account-id", "account"), self._account), (("rgn", "aws-region"), self._session.region)):
+        for names, value in (
+            (("acct", "aws-account-id", "account"), self._account),
+            (("rgn", "aws-region"), self._session.region),
+        ):
             for key in names:
                 if key in keys:
                     clauses.append(f'"{key}" = ?')
@@ -467,7 +506,11 @@ class AthenaEngine:
         """Bytes that a query over these columns and this window will scan, about: the objects of the window, and for
         Parquet the columns' share of one of them. An upper bound for text."""
         bucket, prefixes = self._prefixes(window)
-        found = [one for prefix in prefixes for one in self._session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)]
+        found = [
+            one
+            for prefix in prefixes
+            for one in self._session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)
+        ]
         total = sum(int(one["Size"]) for one in found)
         if not found or self._shape.file_format != "parquet":
             return total
@@ -540,11 +583,19 @@ class InsightsEngine:
     def __init__(self, session: Session, group: str, budget_usd: float, ledger: Path | None) -> None:
         self._session, self._group, self._budget_usd = session, group, budget_usd
         self._ledger = costs.CostLedger(ledger) if ledger else None
-        found = session.pages("ec2", "describe_flow_logs", "FlowLogs", Filter=[{"Name": "log-group-name", "Values": [group]}])
+        found = session.pages(
+            "ec2", "describe_flow_logs", "FlowLogs", Filter=[{"Name": "log-group-name", "Values": [group]}]
+        )
         specs = {FlowLogSpec.from_described(one, session.account_id, session.region).columns for one in found}
         if len(specs) != 1:
-            what = "no flow log writes to this log group" if not specs else "flow logs of different formats write to this log group"
-            raise SourceError(what, subject=group, hint="netkit reads the format from DescribeFlowLogs and does not guess it")
+            what = (
+                "no flow log writes to this log group"
+                if not specs
+                else "flow logs of different formats write to this log group"
+            )
+            raise SourceError(
+                what, subject=group, hint="netkit reads the format from DescribeFlowLogs and does not guess it"
+            )
         self.columns = specs.pop()
         self.scanned_bytes = 0
 
@@ -560,13 +611,28 @@ class InsightsEngine:
         db.execute("SET TimeZone='UTC'")
         db.register("fetched", pd.DataFrame(rows, columns=columns, dtype="object"))
         numbers = {name for name in columns if files.duckdb_type(name) == "BIGINT"}
-        chosen = ", ".join(f"TRY_CAST(NULLIF(\"{name}\", '-') AS BIGINT) AS \"{name}\"" if name in numbers else f'"{name}"' for name in columns)
+        chosen = ", ".join(
+            f'TRY_CAST(NULLIF("{name}", \'-\') AS BIGINT) AS "{name}"' if name in numbers else f'"{name}"'
+            for name in columns
+        )
         flows = f'SELECT * FROM (SELECT {chosen} FROM fetched) WHERE "start" >= ? AND "start" < ?'
         text, bound = query.over(flows, sql, self.columns), [*bounded.epoch(), *values]
         frame = db.execute(text, bound).df()
-        ran = Ran(text, tuple(bound), time.monotonic() - begun, self.scanned_bytes, estimated_usd, costs.insights_cost(self.scanned_bytes))
+        ran = Ran(
+            text,
+            tuple(bound),
+            time.monotonic() - begun,
+            self.scanned_bytes,
+            estimated_usd,
+            costs.insights_cost(self.scanned_bytes),
+        )
         if self._ledger:
-            self._ledger.record(f"insights {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=ran.scanned_bytes)
+            self._ledger.record(
+                f"insights {query.name}",
+                estimated_usd=estimated_usd,
+                cost_usd=ran.cost_usd,
+                scanned_bytes=ran.scanned_bytes,
+            )
         return frame, ran
 
     def _stored_bytes(self) -> int:
@@ -575,7 +641,9 @@ class InsightsEngine:
         return sum(int(one.get("storedBytes", 0)) for one in groups if one["logGroupName"] == self._group)
 
     def _records(self, columns: Sequence[str], window: Window) -> list[list[str]]:
-        parse = f'parse @message "{" ".join("*" * len(self.columns))}" as {", ".join(f"f_{name}" for name in self.columns)}'
+        parse = (
+            f'parse @message "{" ".join("*" * len(self.columns))}" as {", ".join(f"f_{name}" for name in self.columns)}'
+        )
         wanted = f"{parse} | fields {', '.join(f'f_{name}' for name in columns)} | limit {_INSIGHTS_ROWS}"
         rows: list[list[str]] = []
         slices = self._slices(window)
@@ -588,7 +656,9 @@ class InsightsEngine:
     def _slices(self, window: Window) -> list[tuple[int, int]]:
         """Spans of event time (Unix seconds, both ends in) with at most 10,000 events each. Event time is a record's start."""
         start, end = window.epoch()
-        counts = self._ask(f"stats count(*) as n by bin(60s) as minute | sort minute asc | limit {_INSIGHTS_ROWS}", start, end - 1)
+        counts = self._ask(
+            f"stats count(*) as n by bin(60s) as minute | sort minute asc | limit {_INSIGHTS_ROWS}", start, end - 1
+        )
         slices: list[tuple[int, int]] = []
         room = 0
         for row in counts:
@@ -596,7 +666,11 @@ class InsightsEngine:
             minute = int(datetime.fromisoformat(named["minute"]).replace(tzinfo=UTC).timestamp())
             count = int(float(named["n"]))
             if count > _INSIGHTS_ROWS:
-                raise QueryFailed(f"{count} records in one minute are more than Logs Insights gives", subject=self._group, hint="deliver to S3 and use Athena")
+                raise QueryFailed(
+                    f"{count} records in one minute are more than Logs Insights gives",
+                    subject=self._group,
+                    hint="deliver to S3 and use Athena",
+                )
             if not slices or count > room:
                 slices.append((max(minute, start), 0))
                 room = _INSIGHTS_ROWS
@@ -605,7 +679,15 @@ class InsightsEngine:
         return slices
 
     def _ask(self, text: str, start: int, end: int) -> list[list[dict[str, str]]]:
-        begun = self._session.call("logs", "start_query", logGroupName=self._group, startTime=start, endTime=end, queryString=text, limit=_INSIGHTS_ROWS)
+        begun = self._session.call(
+            "logs",
+            "start_query",
+            logGroupName=self._group,
+            startTime=start,
+            endTime=end,
+            queryString=text,
+            limit=_INSIGHTS_ROWS,
+        )
         pause = _POLL_S[0]
         while True:
             answer = self._session.call("logs", "get_query_results", queryId=begun["queryId"])
