@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-f", "--file", type=Path, help="YAML file of parameters")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     run.add_argument("--out", type=Path, help="folder for what it writes (default: runs/NOTEBOOK-TIME)")
-    run.add_argument("--fail-on", default="", metavar="SEVERITY", help="exit 10 on a confirmed finding of this severity or higher")
+    run.add_argument(
+        "--fail-on", default="", metavar="SEVERITY", help="exit 10 on a confirmed finding of this severity or higher"
+    )
     run.set_defaults(call=_run)
     sandbox = commands.add_parser("sandbox", help="the local AWS")
     sandbox.add_argument("do", choices=("up", "status", "down"))
@@ -83,7 +85,9 @@ def _sandbox(args: argparse.Namespace) -> int:
     if args.do == "up":
         running = sandbox.up()
         _out(running)
-        _out(f"export AWS_ENDPOINT_URL={running.endpoint} AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing AWS_DEFAULT_REGION={running.region}")
+        _out(
+            f"export AWS_ENDPOINT_URL={running.endpoint} AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing AWS_DEFAULT_REGION={running.region}"
+        )
         return 0
     if args.do == "down":
         _out("the sandbox is down" if sandbox.down() else "no sandbox was running")
@@ -109,7 +113,13 @@ def _demo(args: argparse.Namespace) -> int:
     outcomes = []
     for name in DEMO:
         _out(f"\n{name}")
-        outcomes.append(runbook.run(Path("notebooks") / f"{name}.ipynb", file=Path("parameters/sandbox") / f"{name}.yaml", out=args.out / name))
+        outcomes.append(
+            runbook.run(
+                Path("notebooks") / f"{name}.ipynb",
+                file=Path("parameters/sandbox") / f"{name}.yaml",
+                out=args.out / name,
+            )
+        )
     _out("\nFindings")
     for outcome in outcomes:
         for one in outcome.findings:

@@ -101,7 +101,10 @@ def publish(findings: Sequence[Finding]) -> None:
     from IPython.display import display
 
     if not findings:
-        raise FindingError("there are no findings to publish", hint='publish a finding that says so, with status "refuted" and its coverage')
+        raise FindingError(
+            "there are no findings to publish",
+            hint='publish a finding that says so, with status "refuted" and its coverage',
+        )
     for one in findings:
         if not isinstance(one, Finding):
             raise FindingError(f"{type(one).__name__} is not a Finding", hint="build netkit.Finding values")
@@ -113,7 +116,9 @@ def publish(findings: Sequence[Finding]) -> None:
 def findings_html(findings: Sequence[Finding]) -> str:
     """The findings as an HTML table, worst first."""
     order = {name: number for number, name in enumerate(_COLOURS)}
-    rows = "".join(_row(one) for one in sorted(findings, key=lambda one: (one.status != "confirmed", order[one.severity])))
+    rows = "".join(
+        _row(one) for one in sorted(findings, key=lambda one: (one.status != "confirmed", order[one.severity]))
+    )
     head = "<tr><th>finding</th><th>what</th><th>next</th></tr>"
     style = "text-align:left;vertical-align:top;font-size:13px"
     return f"<table class='nk-findings' style='{style};width:100%'><thead>{head}</thead><tbody>{rows}</tbody></table>"
@@ -124,7 +129,11 @@ def _row(one: Finding) -> str:
     badge = f"<span style='background:{colour};color:white;border-radius:3px;padding:1px 6px;white-space:nowrap'>{one.severity}, {one.status}</span>"
     subject = html.escape(", ".join(one.subject[:4])) + (" …" if len(one.subject) > 4 else "")
     limits = f"<br><small style='opacity:.7'>{html.escape('; '.join(one.limits))}</small>" if one.limits else ""
-    step = f"<code style='white-space:pre-wrap'>{html.escape(one.next_step)}</code>" if one.next_step.startswith("python") else html.escape(one.next_step)
+    step = (
+        f"<code style='white-space:pre-wrap'>{html.escape(one.next_step)}</code>"
+        if one.next_step.startswith("python")
+        else html.escape(one.next_step)
+    )
     cell = "style='text-align:left;vertical-align:top;padding:6px'"
     return (
         f"<tr><td {cell}>{badge}<br><b style='white-space:nowrap'>{html.escape(one.code)}</b><br><small>{subject}</small></td>"
@@ -151,14 +160,16 @@ def _figures() -> None:
 
 def _short_errors() -> None:
     """In a notebook a NetkitError shows as its three lines; no traceback, which would carry values of the caller's frames."""
-    from IPython import get_ipython  # type: ignore[attr-defined]
+    from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is not None:
         shell.set_custom_exc((NetkitError,), _show_short)
 
 
-def _show_short(shell: Any, kind: type[NetkitError], error: NetkitError, _: Any, tb_offset: int | None = None) -> list[str]:
+def _show_short(
+    shell: Any, kind: type[NetkitError], error: NetkitError, _: Any, tb_offset: int | None = None
+) -> list[str]:
     lines = [f"{kind.__name__}: {redact(str(error))}"]
     shell._showtraceback(kind, error, lines)
     return lines

@@ -44,17 +44,28 @@ document.querySelectorAll('script.nk-figure').forEach(function(data){
 """
 
 
-def write_report(notebook: Path, page: Path, *, parameters: Mapping[str, Any], findings: Sequence[Finding] = ()) -> None:
+def write_report(
+    notebook: Path, page: Path, *, parameters: Mapping[str, Any], findings: Sequence[Finding] = ()
+) -> None:
     """Write the page of an executed notebook (or of one that failed half way)."""
-    book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    book = nbformat.read(notebook, as_version=4)
     figures: list[str] = []
     sections = [f"<section>{part}</section>" for part in _sections(book, figures)]
     title = _title(book)
-    anchors = [match[1] for cell in book.cells if cell.cell_type == "markdown" for match in _SECTION.finditer(cell.source)]
+    anchors = [
+        match[1] for cell in book.cells if cell.cell_type == "markdown" for match in _SECTION.finditer(cell.source)
+    ]
     links = "".join(f'<a href="#{_slug(name)}">{html.escape(name)}</a>' for name in ["Summary", *anchors])
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%MZ}"
-    summary = findings_html(findings) if findings else "<p><b>The notebook did not come to its findings.</b> The last cell below says why.</p>"
-    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(redact(str(value)))}</td></tr>" for key, value in parameters.items())
+    summary = (
+        findings_html(findings)
+        if findings
+        else "<p><b>The notebook did not come to its findings.</b> The last cell below says why.</p>"
+    )
+    rows = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{html.escape(redact(str(value)))}</td></tr>"
+        for key, value in parameters.items()
+    )
     given = f"<details><summary>parameters</summary><table>{rows}</table></details>"
     page.write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
@@ -100,12 +111,16 @@ def _code(cell: Any, figures: list[str]) -> str:
 def _markdown(source: str) -> str:
     """Markdown by nbconvert's own filter, with anchors at the headings and no script of its own."""
     exporter = HTMLExporter(config=Config())
-    one = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(source)])  # type: ignore[no-untyped-call]
+    one = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(source)])
     body, _ = exporter.from_notebook_node(one)
     match = re.search(r'<div class="jp-RenderedHTMLCommon[^>]*>(.*?)</div>\s*</div>\s*</div>', body, re.DOTALL)
     text = match[1] if match else f"<pre>{html.escape(source)}</pre>"
     text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", text)
-    return re.sub(r'<h2 id="[^"]*">(.*?)</h2>', lambda head: f'<h2 id="{_slug(re.sub("<[^>]+>", "", head[1]))}">{head[1]}</h2>', text)
+    return re.sub(
+        r'<h2 id="[^"]*">(.*?)</h2>',
+        lambda head: f'<h2 id="{_slug(re.sub("<[^>]+>", "", head[1]))}">{head[1]}</h2>',
+        text,
+    )
 
 
 def _output(output: Any, figures: list[str]) -> str:

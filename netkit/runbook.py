@@ -26,7 +26,9 @@ from netkit.notebook import FINDINGS_MIME, FINDINGS_VERSION
 RAN, FAILED, BAD_PARAMETERS, BAD_FINDINGS, FOUND = 0, 1, 2, 3, 10
 _TYPES = ("str", "int", "float", "bool", "list[str]", "list[int]")
 _SECRET_NAME = re.compile(r"secret|password|passwd|token|private_?key|access_?key|credential", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])(?=[A-Za-z0-9/+]*[a-z])(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*\d)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])|-----BEGIN")
+_SECRET_VALUE = re.compile(
+    r"\b(AKIA|ASIA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])(?=[A-Za-z0-9/+]*[a-z])(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*\d)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])|-----BEGIN"
+)
 _PLACEHOLDER = re.compile(r"REPLACE[_ ]ME|<[^>]+>|CHANGE[_ ]ME|^TODO$", re.IGNORECASE)
 
 
@@ -60,8 +62,8 @@ def declared(notebook: Path) -> dict[str, Declared]:
     Raises ParameterError for a notebook that cannot be read or has no such cell, and for a line of another form.
     """
     try:
-        book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, nbformat.reader.NotJSONError) as problem:  # type: ignore[attr-defined]
+        book = nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as problem:
         raise ParameterError(f"the notebook cannot be read: {problem}", subject=str(notebook)) from None
     cells = [cell for cell in book.cells if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
@@ -70,10 +72,16 @@ def declared(notebook: Path) -> dict[str, Declared]:
     found: dict[str, Declared] = {}
     for node in ast.parse(cells[0].source).body:
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
-            raise ParameterError(f"line {node.lineno} of the parameters is not `name: type = literal`", subject=str(notebook))
+            raise ParameterError(
+                f"line {node.lineno} of the parameters is not `name: type = literal`", subject=str(notebook)
+            )
         kind = ast.unparse(node.annotation)
         if kind not in _TYPES:
-            raise ParameterError(f"parameter {node.target.id} has the type {kind}", subject=str(notebook), hint=f"one of {', '.join(_TYPES)}")
+            raise ParameterError(
+                f"parameter {node.target.id} has the type {kind}",
+                subject=str(notebook),
+                hint=f"one of {', '.join(_TYPES)}",
+            )
         help_text = lines[node.lineno - 1].partition("  #")[2].strip()
         found[node.target.id] = Declared(node.target.id, kind, ast.literal_eval(node.value), help_text)
     return found
@@ -84,7 +92,9 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506  (BaseLoader makes text only)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise ParameterError(f"the parameter file cannot be read: {' '.join(str(problem).split())[:200]}", subject=str(path)) from None
+        raise ParameterError(
+            f"the parameter file cannot be read: {' '.join(str(problem).split())[:200]}", subject=str(path)
+        ) from None
     if values in (None, ""):
         return {}
     if not isinstance(values, dict):
@@ -107,9 +117,17 @@ def _checked(known: Mapping[str, Declared], given: Mapping[str, Any], source: st
             hint = (f"did you mean {near[0]}? " if near else "") + f"declared: {', '.join(known)}"
             raise ParameterError(f"{key!r} is not a parameter of this notebook", subject=f"{source}: {key}", hint=hint)
         if _SECRET_NAME.search(key) or any(_SECRET_VALUE.search(one) for one in _texts(value)):
-            raise ParameterError(f"{key} looks like a secret; parameters are stored in the report", subject=f"{source}: {key}", hint="use a profile")
+            raise ParameterError(
+                f"{key} looks like a secret; parameters are stored in the report",
+                subject=f"{source}: {key}",
+                hint="use a profile",
+            )
         if any(_PLACEHOLDER.search(one) for one in _texts(value)):
-            raise ParameterError(f"{key} still holds a placeholder", subject=f"{source}: {key}", hint="fill in the template, or leave the line out")
+            raise ParameterError(
+                f"{key} still holds a placeholder",
+                subject=f"{source}: {key}",
+                hint="fill in the template, or leave the line out",
+            )
         values[key] = _typed(known[key], value, source)
     return values
 
@@ -124,7 +142,11 @@ def _typed(one: Declared, value: Any, source: str) -> Any:
         return _coerced(one.kind, value)
     except (ValueError, TypeError):
         shown = redact(str(value))[:80]
-        raise ParameterError(f"{one.name}: {shown!r} is not {one.kind}", subject=f"{source}: {one.name}", hint=one.help or f"default: {one.default!r}") from None
+        raise ParameterError(
+            f"{one.name}: {shown!r} is not {one.kind}",
+            subject=f"{source}: {one.name}",
+            hint=one.help or f"default: {one.default!r}",
+        ) from None
 
 
 def _coerced(kind: str, value: Any) -> Any:
@@ -137,7 +159,11 @@ def _coerced(kind: str, value: Any) -> Any:
     if kind == "str":
         return text
     if kind == "bool":
-        return {"true": True, "yes": True, "false": False, "no": False}[text.strip().lower()] if text.strip().lower() in ("true", "yes", "false", "no") else _fail()
+        return (
+            {"true": True, "yes": True, "false": False, "no": False}[text.strip().lower()]
+            if text.strip().lower() in ("true", "yes", "false", "no")
+            else _fail()
+        )
     if kind == "int":
         return int(text) if re.fullmatch(r"[+-]?\d+", text.strip(), re.ASCII) else _fail()
     return float(text)
@@ -186,7 +212,9 @@ def run(
         papermill.execute_notebook(str(notebook), str(kept), parameters=values, progress_bar=progress, log_output=False)
     except PapermillExecutionError as error:
         write_report(kept, folder / "report.html", parameters=defaults | values)
-        raise NotebookFailed(_first_lines(error), subject=str(kept), hint="the partial notebook and report.html show how far it came") from None
+        raise NotebookFailed(
+            _first_lines(error), subject=str(kept), hint="the partial notebook and report.html show how far it came"
+        ) from None
     findings = read_findings(kept)
     (folder / "findings.json").write_text(json.dumps([one.as_dict() for one in findings], indent=1), "utf-8")
     write_report(kept, folder / "report.html", parameters=defaults | values, findings=findings)
@@ -204,14 +232,25 @@ def _first_lines(error: Any) -> str:
 
 def read_findings(notebook: Path) -> tuple[Finding, ...]:
     """The findings that an executed notebook published. Raises FindingError unless its last code cell did so, once."""
-    book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    book = nbformat.read(notebook, as_version=4)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
-    published = [(number, output.data[FINDINGS_MIME]) for number, cell in enumerate(code) for output in cell.outputs if FINDINGS_MIME in output.get("data", {})]
+    published = [
+        (number, output.data[FINDINGS_MIME])
+        for number, cell in enumerate(code)
+        for output in cell.outputs
+        if FINDINGS_MIME in output.get("data", {})
+    ]
     if len(published) != 1:
-        raise FindingError(f"the notebook published findings {len(published)} times; once is the contract", subject=str(notebook), hint="its last cell calls nk.publish([...])")
+        raise FindingError(
+            f"the notebook published findings {len(published)} times; once is the contract",
+            subject=str(notebook),
+            hint="its last cell calls nk.publish([...])",
+        )
     number, body = published[0]
     if number != len(code) - 1:
-        raise FindingError("findings were published before the last code cell", subject=str(notebook), hint="call nk.publish last")
+        raise FindingError(
+            "findings were published before the last code cell", subject=str(notebook), hint="call nk.publish last"
+        )
     if body.get("version") != FINDINGS_VERSION or not isinstance(body.get("findings"), list) or not body["findings"]:
         raise FindingError("the findings are not of the version that this runner reads", subject=str(notebook))
     try:

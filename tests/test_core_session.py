@@ -130,7 +130,7 @@ class Denying:
     def client(self, name: str, **_: Any) -> Any:
         client = boto3.client(
             name, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-        )  # noqa: S106
+        )
 
         def deny(**_: Any) -> None:
             raise refused("UnauthorizedOperation", "You are not authorized to perform this operation.")

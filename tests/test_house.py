@@ -17,10 +17,26 @@ import netkit
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "netkit"
-MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in PACKAGE.rglob("*.py")}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
 WINGS = ("flowlogs", "reach", "mirror", "cloudwatch")
 CORE = {"errors", "model", "net", "session", "plan", "policy", "costs"}
-PURE = ("errors", "model", "net", "costs", "policy", "flowlogs.fields", "flowlogs.table", "flowlogs.catalog", "flowlogs.files", "flowlogs.names", "flowlogs.investigate", "flowlogs.policies")
+PURE = (
+    "errors",
+    "model",
+    "net",
+    "costs",
+    "policy",
+    "flowlogs.fields",
+    "flowlogs.table",
+    "flowlogs.catalog",
+    "flowlogs.files",
+    "flowlogs.names",
+    "flowlogs.investigate",
+    "flowlogs.policies",
+)
 AWS = ("boto3", "botocore", "awswrangler", "moto")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -29,7 +45,12 @@ def imports(path: Path) -> set[str]:
     """Every module that a file imports, in functions too, but not for types only."""
     found: set[str] = set()
     tree = ast.parse(path.read_text("utf-8"))
-    skip = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) for inner in ast.walk(node)}
+    skip = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if id(node) in skip:
             continue
@@ -71,14 +92,21 @@ def test_an_import_goes_down_or_sideways(name: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_only_show_draws(name: str) -> None:
     drawing = {one.split(".")[0] for one in imports(MODULES[name])} & {"plotly", "ipywidgets"}
-    allowed = name.startswith("netkit.show") or name in ("netkit.report", "netkit.notebook")  # plotly.js, and its renderer's name
+    allowed = name.startswith("netkit.show") or name in (
+        "netkit.report",
+        "netkit.notebook",
+    )  # plotly.js, and its renderer's name
     assert not drawing or allowed, f"{name} imports {drawing}"
 
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_thinking_never_sees_aws(name: str) -> None:
     """Imported with the AWS packages blocked, in a process of its own."""
-    block = f"import sys; sys.modules.update(dict.fromkeys({AWS!r})); import netkit.{name}" if "." not in name else _pure_in_wing(name)
+    block = (
+        f"import sys; sys.modules.update(dict.fromkeys({AWS!r})); import netkit.{name}"
+        if "." not in name
+        else _pure_in_wing(name)
+    )
     done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -123,12 +151,17 @@ def test_everything_public_says_what_it_answers(name: str) -> None:
     assert ast.get_docstring(tree), name
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            inner = any(isinstance(other, ast.FunctionDef) and node in ast.walk(other) and node is not other for other in ast.walk(tree))
+            inner = any(
+                isinstance(other, ast.FunctionDef) and node in ast.walk(other) and node is not other
+                for other in ast.walk(tree)
+            )
             assert inner or ast.get_docstring(node), f"{name}.{node.name} has no docstring"
 
 
 def test_no_address_of_a_registry_and_no_path_of_a_machine() -> None:
-    registries = re.compile(r"(pypi|pythonhosted|files\.python|conda\.anaconda|registry\.npmjs|index-url|find-links)[./\w]*\.(org|com|io)|--index-url|--find-links")
+    registries = re.compile(
+        r"(pypi|pythonhosted|files\.python|conda\.anaconda|registry\.npmjs|index-url|find-links)[./\w]*\.(org|com|io)|--index-url|--find-links"
+    )
     machine = re.compile("/" + "(home|Users|root|work)/[a-z]")
     for path in tracked():
         if path.suffix in (".png", ".gz", ".parquet") or path.name == "LICENSE":
@@ -162,7 +195,11 @@ def test_conda_users_get_the_same_packages() -> None:
 
 
 def test_the_lock_holds_what_is_asked_for() -> None:
-    lines = [line for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[\w.+!-]+", line) for line in lines)
     locked = {line.split("==")[0].lower().replace("_", "-").replace(".", "-"): line.split("==")[1] for line in lines}
     for name, version in direct().items():

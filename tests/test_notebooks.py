@@ -39,7 +39,9 @@ def test_form(path: Path) -> None:
     assert re.match(r"# .+\?\n", first.source), "the title is a question"
     assert len(first.source.strip().splitlines()) >= 4
     assert [cell.metadata.get("tags") for cell in book.cells[1:3]] == [["parameters"], ["setup"]]
-    heads = re.findall(r"^## (.+)$", "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown"), re.MULTILINE)
+    heads = re.findall(
+        r"^## (.+)$", "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown"), re.MULTILINE
+    )
     assert heads == ["Data", "Analysis", "Findings", "Limits"]
     assert "nk.publish(" in code_of(path)[-1].source
     assert "nk.begin(" in code_of(path)[1].source
@@ -53,10 +55,16 @@ def test_cells_are_short_and_do_no_work_of_their_own(path: Path) -> None:
         if cell.metadata.get("tags") != ["parameters"]:
             assert len([line for line in cell.source.splitlines() if line.strip()]) <= 15
         for node in ast.walk(tree):
-            assert not isinstance(node, ast.FunctionDef | ast.For | ast.While | ast.Try | ast.ClassDef | ast.With), cell.source
+            assert not isinstance(node, ast.FunctionDef | ast.For | ast.While | ast.Try | ast.ClassDef | ast.With), (
+                cell.source
+            )
             if isinstance(node, ast.Import | ast.ImportFrom):
                 assert "boto3" not in ast.unparse(node)
-        bound += [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not _in_comprehension(tree, node)]
+        bound += [
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not _in_comprehension(tree, node)
+        ]
     assert len(bound) == len(set(bound)), f"bound twice: {sorted({name for name in bound if bound.count(name) > 1})}"
 
 
@@ -68,8 +76,12 @@ def _in_comprehension(tree: ast.AST, name: ast.Name) -> bool:
 def test_papermill_sees_the_parameters_that_python_sees(path: Path) -> None:
     seen = papermill.inspect_notebook(str(path))
     ours = runbook.declared(path)
-    assert {name: one["inferred_type_name"] for name, one in seen.items()} == {name: one.kind for name, one in ours.items()}
-    assert {name: ast.literal_eval(one["default"]) for name, one in seen.items()} == {name: one.default for name, one in ours.items()}
+    assert {name: one["inferred_type_name"] for name, one in seen.items()} == {
+        name: one.kind for name, one in ours.items()
+    }
+    assert {name: ast.literal_eval(one["default"]) for name, one in seen.items()} == {
+        name: one.default for name, one in ours.items()
+    }
     assert all(one.help for one in ours.values())
 
 
@@ -93,7 +105,12 @@ def test_start_here(tmp_path: Path) -> None:
 
 def test_provision_twice_makes_nothing_twice(tmp_path: Path) -> None:
     path = ROOT / "notebooks/20_flow_logs_provision.ipynb"
-    names = {"vpc_name": "shop-port-scan", "bucket": "netkit-test-flow-logs", "database": "netkit_test", "workgroup": "netkit-test"}
+    names = {
+        "vpc_name": "shop-port-scan",
+        "bucket": "netkit-test-flow-logs",
+        "database": "netkit_test",
+        "workgroup": "netkit-test",
+    }
     first = run(path, tmp_path / "first", **names)
     again = run(path, tmp_path / "again", **names)
     assert [one.code for one in first] == ["FLOW-LOG-IN-FORCE"]
@@ -104,7 +121,9 @@ def test_provision_twice_makes_nothing_twice(tmp_path: Path) -> None:
 
 def test_provision_unarmed_changes_nothing(tmp_path: Path) -> None:
     path = ROOT / "notebooks/20_flow_logs_provision.ipynb"
-    findings = run(path, tmp_path, armed="false", vpc_name="shop-data-leak", bucket="netkit-never-made", database="netkit_never")
+    findings = run(
+        path, tmp_path, armed="false", vpc_name="shop-data-leak", bucket="netkit-never-made", database="netkit_never"
+    )
     assert [one.code for one in findings] == ["FLOW-LOG-NOT-IN-FORCE"]
     from netkit.session import connect
 
@@ -115,7 +134,13 @@ def test_provision_unarmed_changes_nothing(tmp_path: Path) -> None:
 # What each scenario must be found to hold, and nothing beyond: (code, status) with what the evidence says.
 GOLDEN: dict[str, dict[str, dict[str, Any]]] = {
     "quiet": {},
-    "blocked_database": {"FLOW-REJECT-CLUSTER": {"port": 5432, "target": "10.0.20.5", "sources": {"10.0.10.21", "10.0.10.22", "10.0.11.21"}}},
+    "blocked_database": {
+        "FLOW-REJECT-CLUSTER": {
+            "port": 5432,
+            "target": "10.0.20.5",
+            "sources": {"10.0.10.21", "10.0.10.22", "10.0.11.21"},
+        }
+    },
     "port_scan": {"FLOW-PORT-SCAN": {"srcaddr": "193.163.125.77", "ports": 1000, "reached": 0}},
     "data_leak": {
         "FLOW-EGRESS-SPIKE": {"client": "10.0.10.22", "server": "185.220.101.34", "baseline_bytes": 0},
@@ -158,7 +183,13 @@ def test_real_flow_logs_of_a_kubernetes_cluster(tmp_path: Path) -> None:
     findings = runbook.run(ANALYSIS, file=file, pairs=[("source", str(EKS))], out=tmp_path, progress=False).findings
     cluster = next(one for one in findings if one.code == "FLOW-REJECT-CLUSTER")
     # Counted with awk: two pods were refused 90 times (308 packets) at tcp/15017 of one node, which carries 10.0.1.16 too.
-    assert {"rejected": 90, "packets": 308, "accepted": 0, "port": 15017, "target": "10.0.1.249"}.items() <= cluster.evidence.items()
+    assert {
+        "rejected": 90,
+        "packets": 308,
+        "accepted": 0,
+        "port": 15017,
+        "target": "10.0.1.249",
+    }.items() <= cluster.evidence.items()
     assert set(cluster.evidence["sources"]) == {"10.0.1.72", "10.0.2.121"}
     assert "10.0.1.16" in cluster.claim
     assert "-p source 10.0.1.72 -p destination 10.0.1.249 -p protocol tcp -p port 15017" in cluster.next_step

@@ -15,7 +15,7 @@ from netkit import runbook
 from netkit.__main__ import main
 from netkit.errors import FindingError, NotebookFailed, ParameterError
 
-PARAMETERS = '''
+PARAMETERS = """
 target: str = "sandbox"  # where
 account_id: str = ""  # twelve digits
 limit: int = 10  # rows
@@ -23,17 +23,22 @@ share: float = 0.5  # part
 armed: bool = False  # do it
 names: list[str] = []  # some names
 ports: list[int] = [80]  # some ports
-'''
+"""
 SETUP = "import netkit as nk\nfrom netkit.model import Coverage, Finding\nrun = nk.begin(target=target)"
-PUBLISH = '''
+PUBLISH = """
 seen = Coverage("123456789012", "us-east-1", "flow logs", "ok", 3)
 nk.publish([Finding("TEST-FOUND", "confirmed", "medium", ("eni-1",), f"{limit} of {names} in {account_id}", {}, (), (seen,), "look")])
-'''
+"""
 
 
 def notebook(folder: Path, *cells: str, parameters: str = PARAMETERS) -> Path:
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}})
-    book.cells = [nbformat.v4.new_markdown_cell("# Does it run?"), nbformat.v4.new_code_cell(parameters.strip(), metadata={"tags": ["parameters"]})]
+    book = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
+    )
+    book.cells = [
+        nbformat.v4.new_markdown_cell("# Does it run?"),
+        nbformat.v4.new_code_cell(parameters.strip(), metadata={"tags": ["parameters"]}),
+    ]
     book.cells += [nbformat.v4.new_code_cell(cell.strip()) for cell in (SETUP, *cells)]
     path = folder / "book.ipynb"
     nbformat.write(book, path)
@@ -47,9 +52,19 @@ def parameter_file(folder: Path, text: str) -> Path:
 
 
 def test_values_are_read_as_text_and_typed_as_declared(tmp_path: Path) -> None:
-    file = parameter_file(tmp_path, "account_id: 000123456701\nlimit: 22\nshare: 1\narmed: yes\nnames: [a, 0012, 22:22]\nports: [443, 8080]\n")
+    file = parameter_file(
+        tmp_path,
+        "account_id: 000123456701\nlimit: 22\nshare: 1\narmed: yes\nnames: [a, 0012, 22:22]\nports: [443, 8080]\n",
+    )
     values = runbook.resolve(notebook(tmp_path), file=file, pairs=[("limit", "7"), ("ports", "[1, 2]")])
-    assert values == {"account_id": "000123456701", "limit": 7, "share": 1.0, "armed": True, "names": ["a", "0012", "22:22"], "ports": [1, 2]}
+    assert values == {
+        "account_id": "000123456701",
+        "limit": 7,
+        "share": 1.0,
+        "armed": True,
+        "names": ["a", "0012", "22:22"],
+        "ports": [1, 2],
+    }
 
 
 @pytest.mark.parametrize(
@@ -72,7 +87,9 @@ def test_values_are_read_as_text_and_typed_as_declared(tmp_path: Path) -> None:
         ("limit: [1", "cannot be read"),
     ],
 )
-def test_bad_parameters_are_refused_before_anything_runs(tmp_path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_parameters_are_refused_before_anything_runs(
+    tmp_path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     book, out = notebook(tmp_path, PUBLISH), tmp_path / "out"
     status = main(["run", str(book), "-f", str(parameter_file(tmp_path, text)), "--out", str(out)])
     message = capsys.readouterr().err
@@ -99,10 +116,20 @@ def test_a_parameter_cell_of_another_form_is_refused(tmp_path: Path, line: str) 
 
 
 def test_a_run_ends_with_findings_and_a_report(tmp_path: Path) -> None:
-    outcome = runbook.run(notebook(tmp_path, PUBLISH), pairs=[("limit", "3"), ("account_id", "000123456701")], out=tmp_path / "out", progress=False)
+    outcome = runbook.run(
+        notebook(tmp_path, PUBLISH),
+        pairs=[("limit", "3"), ("account_id", "000123456701")],
+        out=tmp_path / "out",
+        progress=False,
+    )
     assert (outcome.status, outcome.findings[0].code) == (0, "TEST-FOUND")
     assert outcome.findings[0].claim == "3 of [] in 000123456701"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"notebook.ipynb", "report.html", "findings.json", "params.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "notebook.ipynb",
+        "report.html",
+        "findings.json",
+        "params.json",
+    }
     assert json.loads((tmp_path / "out/params.json").read_text())["account_id"] == "000123456701"
     assert json.loads((tmp_path / "out/findings.json").read_text())[0]["coverage"][0]["state"] == "ok"
     page = (tmp_path / "out/report.html").read_text()
@@ -118,14 +145,20 @@ def test_fail_on(tmp_path: Path, severity: str, status: int, capsys: pytest.Capt
     assert "TEST-FOUND" in capsys.readouterr().out
 
 
-def test_a_failing_notebook_keeps_what_it_did_and_says_so_briefly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    body = '''
+def test_a_failing_notebook_keeps_what_it_did_and_says_so_briefly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = """
 hidden = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 print("before")
 raise nk.errors.CredentialsError("AWS does not take these credentials (ExpiredToken): " + hidden, subject="sts:get_caller_identity", hint="sign in again")
-'''
+"""
     status = main(["run", str(notebook(tmp_path, body, PUBLISH)), "--out", str(tmp_path / "out")])
-    message = [line for line in capsys.readouterr().err.splitlines() if line and "Executing" not in line and "IPKernelApp" not in line]
+    message = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if line and "Executing" not in line and "IPKernelApp" not in line
+    ]
     assert status == runbook.FAILED
     assert len(message) <= 3
     assert "ExpiredToken" in message[0]
@@ -152,8 +185,12 @@ def test_another_error_fails_as_well(tmp_path: Path) -> None:
         ("1 + 1",),
         (PUBLISH, PUBLISH),
         (PUBLISH, "1 + 1"),
-        ("from IPython.display import display\ndisplay({'application/vnd.netkit.findings+json': {'version': 99, 'findings': []}}, raw=True)",),
-        ("from IPython.display import display\ndisplay({'application/vnd.netkit.findings+json': {'version': 1, 'findings': [{'code': 'X'}]}}, raw=True)",),
+        (
+            "from IPython.display import display\ndisplay({'application/vnd.netkit.findings+json': {'version': 99, 'findings': []}}, raw=True)",
+        ),
+        (
+            "from IPython.display import display\ndisplay({'application/vnd.netkit.findings+json': {'version': 1, 'findings': [{'code': 'X'}]}}, raw=True)",
+        ),
     ],
 )
 def test_a_broken_findings_contract(tmp_path: Path, cells: tuple[str, ...]) -> None:
@@ -173,19 +210,33 @@ def test_publish_refuses_nothing_and_strangers() -> None:
 
 def test_plain_papermill_runs_the_same_notebook(tmp_path: Path) -> None:
     book = notebook(tmp_path, PUBLISH)
-    command = [sys.executable, "-m", "papermill", str(book), str(tmp_path / "plain.ipynb"), "-p", "limit", "4", "--no-progress-bar"]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(book),
+        str(tmp_path / "plain.ipynb"),
+        "-p",
+        "limit",
+        "4",
+        "--no-progress-bar",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert runbook.read_findings(tmp_path / "plain.ipynb")[0].claim.startswith("4 of")
 
 
 def test_the_report_draws_with_the_network_off(tmp_path: Path) -> None:
-    body = '''
+    body = """
 import pandas as pd
 frame = pd.DataFrame({"bucket": [0, 300], "action": ["ACCEPT", "REJECT"], "records": [1, 2], "packets": [1, 2], "bytes": [10, 20]})
 nk.show.timeline(frame)
-'''
-    runbook.run(notebook(tmp_path, body, "'</script><script>document.title=1</script>'", PUBLISH), out=tmp_path / "out", progress=False)
+"""
+    runbook.run(
+        notebook(tmp_path, body, "'</script><script>document.title=1</script>'", PUBLISH),
+        out=tmp_path / "out",
+        progress=False,
+    )
     seen = open_offline(tmp_path / "out/report.html", ".js-plotly-plot .bars path")
     assert seen["outside"] == []
     assert seen["errors"] == []
@@ -205,7 +256,12 @@ def open_offline(page: Path, selector: str) -> dict[str, Any]:
         tab = context.new_page()
         outside: list[str] = []
         errors: list[str] = []
-        tab.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else outside.append(request.url))
+        tab.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith(("file:", "data:", "blob:")) else outside.append(request.url)
+            ),
+        )
         tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(page.resolve().as_uri())

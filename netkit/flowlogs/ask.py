@@ -14,9 +14,9 @@ from netkit.errors import NetkitError, SourceError
 from netkit.flowlogs import read
 from netkit.flowlogs.catalog import catalogue, find_query
 from netkit.flowlogs.engines import FlowLogs, open_logs
+from netkit.flowlogs.fields import COLUMNS
 from netkit.flowlogs.investigate import Trust, counted, find_gaps, order_hops
 from netkit.flowlogs.names import AddressBook, from_dns, from_inventory, from_log, from_services
-from netkit.flowlogs.fields import COLUMNS
 from netkit.flowlogs.table import FlowLogSpec
 from netkit.model import Coverage, Finding, Window
 from netkit.session import Session
@@ -24,7 +24,9 @@ from netkit.session import Session
 _NO_REWRITES = ("interface_id", "own_address", "real_address", "side", "port", "flow_count", "packets", "bytes")
 
 
-def address_book(logs: FlowLogs, session: Session | None = None, *, vpc_id: str = "", resolver_logs: str = "") -> AddressBook:
+def address_book(
+    logs: FlowLogs, session: Session | None = None, *, vpc_id: str = "", resolver_logs: str = ""
+) -> AddressBook:
     """Names for the addresses of a log, best source first: the account's inventory, DNS answers, the log's own evidence.
 
     session        None for files of somebody else's account
@@ -69,9 +71,16 @@ def resolver_answers(path: Path) -> pd.DataFrame:
         body = path.read_bytes()
         text = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode("utf-8")
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        return pd.DataFrame([{"query_name": row["query_name"], "answers": row.get("answers", [])} for row in rows], columns=["query_name", "answers"])
+        return pd.DataFrame(
+            [{"query_name": row["query_name"], "answers": row.get("answers", [])} for row in rows],
+            columns=["query_name", "answers"],
+        )
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise SourceError(f"these are no Resolver query logs: {problem}", subject=str(path), hint="JSON lines with query_name and answers") from None
+        raise SourceError(
+            f"these are no Resolver query logs: {problem}",
+            subject=str(path),
+            hint="JSON lines with query_name and answers",
+        ) from None
 
 
 def trust(logs: FlowLogs, *, bucket_s: int = 600) -> tuple[Trust, pd.DataFrame]:
@@ -83,7 +92,9 @@ def trust(logs: FlowLogs, *, bucket_s: int = 600) -> tuple[Trust, pd.DataFrame]:
     return Trust(logs.window, logs.coverage_rows(), find_gaps(buckets, logs.window, bucket_s)), buckets
 
 
-def scans(logs: FlowLogs, book: AddressBook, *, min_ports: int = 20, most: int = 20) -> tuple[pd.DataFrame, pd.DataFrame]:
+def scans(
+    logs: FlowLogs, book: AddressBook, *, min_ports: int = 20, most: int = 20
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sources that try many ports (query port_scan, with `reached`), and what they tried (query scan_probes), the worst first.
 
     reached: accepted records that came to a host. The interface of a NAT gateway accepts what strangers send it, and the
@@ -91,8 +102,14 @@ def scans(logs: FlowLogs, book: AddressBook, *, min_ports: int = 20, most: int =
     """
     found = logs.query("port_scan", min_ports=min_ports, limit=most)
     probes = [logs.query("scan_probes", source=source) for source in found["srcaddr"]]
-    reached = [sum(action == "ACCEPT" and not book.stands_in(target) for action, target in zip(one["action"], one["dstaddr"], strict=True)) for one in probes]
-    tried = pd.concat(probes, ignore_index=True) if probes else logs.query("scan_probes", source="0.0.0.0", limit=1).head(0)
+    reached = [
+        sum(
+            action == "ACCEPT" and not book.stands_in(target)
+            for action, target in zip(one["action"], one["dstaddr"], strict=True)
+        )
+        for one in probes
+    ]
+    tried = pd.concat(probes, ignore_index=True) if probes else find_query("scan_probes").typed(pd.DataFrame())
     return found.assign(reached=pd.Series(reached, index=found.index, dtype="int64")), tried
 
 
@@ -107,7 +124,11 @@ def answer(logs: FlowLogs, name: str, **parameters: Any) -> pd.DataFrame:
 def not_answerable(logs: FlowLogs) -> pd.DataFrame:
     """The questions that this log cannot answer: question, query, lacks (field names). Empty for a log with all fields."""
     have = [one.replace("-", "_") for one in logs.fields]
-    rows = [(query.question, name, ", ".join(query.missing(have))) for name, query in catalogue().items() if query.missing(have)]
+    rows = [
+        (query.question, name, ", ".join(query.missing(have)))
+        for name, query in catalogue().items()
+        if query.missing(have)
+    ]
     return pd.DataFrame(rows, columns=["question", "query", "lacks"])
 
 
@@ -154,11 +175,15 @@ def delivery_lag(session: Session | None, source: str, window: Window) -> pd.Dat
     return read.deliveries(session, bucket, prefix, window)
 
 
-def provision_findings(session: Session, spec: FlowLogSpec, *, database: str, table: str, workgroup: str, armed: bool, window: Window) -> list[Finding]:
+def provision_findings(
+    session: Session, spec: FlowLogSpec, *, database: str, table: str, workgroup: str, armed: bool, window: Window
+) -> list[Finding]:
     """What became of a provisioning: FLOW-LOG-IN-FORCE with the records that arrived, or why there is nothing yet."""
     logs = read.flow_logs(session, resource_ids=spec.resource_ids)
     mine = logs[(logs["log_destination"] == spec.log_destination) & logs["status"].eq("ACTIVE")]
-    described = Coverage(session.account_id, session.region, "flow logs (DescribeFlowLogs)", "ok" if len(logs) else "empty", len(logs))
+    described = Coverage(
+        session.account_id, session.region, "flow logs (DescribeFlowLogs)", "ok" if len(logs) else "empty", len(logs)
+    )
     subject = tuple(mine["flow_log_id"]) or spec.resource_ids
     if mine.empty:
         claim = f"No flow log writes {counted(len(spec.fields), 'field')} of {', '.join(spec.resource_ids)} to {spec.log_destination} yet"
@@ -168,17 +193,37 @@ def provision_findings(session: Session, spec: FlowLogSpec, *, database: str, ta
     failed = mine[mine["deliver_status"] == "FAILED"]
     if len(failed):
         claim = f"The flow log {failed.iloc[0]['flow_log_id']} does not deliver: {failed.iloc[0]['deliver_error']}"
-        return [Finding("FLOW-LOG-NOT-DELIVERED", "confirmed", "high", subject, claim, evidence, (), (described,), "look at the bucket policy and its key")]
+        return [
+            Finding(
+                "FLOW-LOG-NOT-DELIVERED",
+                "confirmed",
+                "high",
+                subject,
+                claim,
+                evidence,
+                (),
+                (described,),
+                "look at the bucket policy and its key",
+            )
+        ]
     records, seen = _arrived(session, spec, database, table, workgroup, window)
     evidence["records"] = records
-    claim = f"Flow logs are in force on {', '.join(spec.resource_ids)}; {counted(records, 'record')} of {window} are there"
-    step = f"python -m netkit run notebooks/21_flow_logs_analysis.ipynb -p source {database}.{table}" if table else "run 21_flow_logs_analysis"
+    claim = (
+        f"Flow logs are in force on {', '.join(spec.resource_ids)}; {counted(records, 'record')} of {window} are there"
+    )
+    step = (
+        f"python -m netkit run notebooks/21_flow_logs_analysis.ipynb -p source {database}.{table}"
+        if table
+        else "run 21_flow_logs_analysis"
+    )
     status = "confirmed" if seen.state == "ok" else "inconclusive"
     limits = ("a new flow log takes some ten minutes to deliver, and nothing before its creation",)
     return [Finding("FLOW-LOG-IN-FORCE", status, "info", subject, claim, evidence, limits, (described, seen), step)]  # type: ignore[arg-type]
 
 
-def _arrived(session: Session, spec: FlowLogSpec, database: str, table: str, workgroup: str, window: Window) -> tuple[int, Coverage]:
+def _arrived(
+    session: Session, spec: FlowLogSpec, database: str, table: str, workgroup: str, window: Window
+) -> tuple[int, Coverage]:
     """How many records of a window can be read where a spec writes them, and the Coverage of that look."""
     sources = {"s3": f"s3://{spec.bucket}/{spec.prefix}", "cloud-watch-logs": f"logs:{spec.log_group}"}
     source = f"{database}.{table}" if table else sources.get(spec.destination, "")
@@ -191,7 +236,9 @@ def _arrived(session: Session, spec: FlowLogSpec, database: str, table: str, wor
 
 def coverage_frame(rows: Sequence[Coverage]) -> pd.DataFrame:
     """Coverage rows as a frame: account, region, table, state, rows, skipped, note."""
-    return pd.DataFrame([vars(row) for row in rows], columns=["account", "region", "table", "state", "rows", "skipped", "note"])
+    return pd.DataFrame(
+        [vars(row) for row in rows], columns=["account", "region", "table", "state", "rows", "skipped", "note"]
+    )
 
 
 def start_findings(calls: Sequence[Coverage], interfaces: pd.DataFrame, logs: pd.DataFrame) -> list[Finding]:
@@ -201,15 +248,51 @@ def start_findings(calls: Sequence[Coverage], interfaces: pd.DataFrame, logs: pd
     if denied:
         claim = f"{counted(len(denied), 'read')} of {len(calls)} denied: {', '.join(row.table for row in denied)}"
         step = "ask for these actions; what rests on them stays inconclusive until then"
-        found.append(Finding("START-ACCESS-DENIED", "inconclusive", "medium", (), claim, {"denied": [row.note for row in denied]}, (), tuple(denied), step))
+        found.append(
+            Finding(
+                "START-ACCESS-DENIED",
+                "inconclusive",
+                "medium",
+                (),
+                claim,
+                {"denied": [row.note for row in denied]},
+                (),
+                tuple(denied),
+                step,
+            )
+        )
     else:
         claim = f"All {len(calls)} reads that the notebooks need are allowed"
         done = Coverage(calls[0].account, calls[0].region, "reads tried", "ok", len(calls))
-        found.append(Finding("START-READY", "confirmed", "info", (), claim, {"calls": [row.table for row in calls]}, (), (done,), "run 21_flow_logs_analysis"))
+        found.append(
+            Finding(
+                "START-READY",
+                "confirmed",
+                "info",
+                (),
+                claim,
+                {"calls": [row.table for row in calls]},
+                (),
+                (done,),
+                "run 21_flow_logs_analysis",
+            )
+        )
     blind = read.unlogged(interfaces, logs)
     if len(blind) and not denied:
         claim = f"{counted(len(blind), 'interface')} of {len(interfaces)} without a flow log"
         seen = Coverage(calls[0].account, calls[0].region, "NetworkInterfaces and FlowLogs", "ok", len(interfaces))
         evidence = {"interfaces": list(blind["interface_id"][:100])}
-        found.append(Finding("FLOW-COVERAGE-GAP", "confirmed", "medium", tuple(blind["vpc_id"].unique()), claim, evidence, (), (seen,), "run 20_flow_logs_provision"))
+        found.append(
+            Finding(
+                "FLOW-COVERAGE-GAP",
+                "confirmed",
+                "medium",
+                tuple(blind["vpc_id"].unique()),
+                claim,
+                evidence,
+                (),
+                (seen,),
+                "run 20_flow_logs_provision",
+            )
+        )
     return found

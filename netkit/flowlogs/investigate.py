@@ -98,7 +98,9 @@ class Trust:
             )
         return Coverage(base.account, base.region, table, "ok", rows)
 
-    def rests_on(self, interfaces: Sequence[str], first_seen: float, last_seen: float) -> tuple[Coverage, tuple[str, ...]]:
+    def rests_on(
+        self, interfaces: Sequence[str], first_seen: float, last_seen: float
+    ) -> tuple[Coverage, tuple[str, ...]]:
         """What a claim that something did happen rests on: the whole span, or the part of it before the first gap.
 
         Lost records cannot take back what was seen, but they make every count a lower bound: the limit says so.
@@ -138,7 +140,8 @@ def find_gaps(buckets: pd.DataFrame, window: Window, bucket_s: int) -> pd.DataFr
     start, end = window.epoch()
     everywhere = _holes(sorted(buckets["bucket"].unique()), start - start % bucket_s, end, bucket_s)
     rows = [("", "missing", first, last) for first, last in everywhere]
-    for interface, own in buckets.groupby("interface_id"):
+    for name, own in buckets.groupby("interface_id"):
+        interface = str(name)
         seen = sorted(own["bucket"].unique())
         rows += [
             (interface, "missing", first, last)
@@ -195,7 +198,7 @@ def _gap_finding(trust: Trust, kind: Any, rows: pd.DataFrame) -> Finding:
     interfaces = [one for one in rows["interface_id"].unique() if one]
     whole = rows[rows["interface_id"] == ""]
     minutes = int((rows["last_seen"] - rows["first_seen"]).sum() // 60)
-    spans = [f"{clock(row.first_seen)} to {clock(row.last_seen)}" for row in rows.itertuples()]
+    spans = [f"{clock(a)} to {clock(b)}" for a, b in zip(rows["first_seen"], rows["last_seen"], strict=True)]
     where = "any interface" if len(whole) else listed(interfaces)
     what = "records were lost (SKIPDATA)" if kind == "skipdata" else "there are no records, not even NODATA,"
     step = (
@@ -306,7 +309,11 @@ def _reading(row: dict[str, Any], book: AddressBook) -> str:
 def _second_addresses(row: dict[str, Any], rewrites: pd.DataFrame | None) -> list[str]:
     if rewrites is None or rewrites.empty:
         return []
-    own = (rewrites["own_address"] == row["target"]) & (rewrites["side"] == "destination") & (rewrites["port"] == row["port"])
+    own = (
+        (rewrites["own_address"] == row["target"])
+        & (rewrites["side"] == "destination")
+        & (rewrites["port"] == row["port"])
+    )
     return sorted(rewrites.loc[own & rewrites["interface_id"].isin(row["interfaces"]), "real_address"].unique())
 
 
@@ -315,7 +322,11 @@ def _story(row: dict[str, Any], book: AddressBook, ports: int, seconds: Sequence
     where = f"{name}/{row['port']}" if row["port"] > 0 else name
     if row["port"] < 0 and name in ("tcp", "udp"):
         where = f"{counted(ports, 'port')} ({name})"
-    who = listed(map(book.label, row["sources"])) if row["inside"] else f"{counted(len(row['sources']), 'outside address', 'outside addresses')}"
+    who = (
+        listed(map(book.label, row["sources"]))
+        if row["inside"]
+        else f"{counted(len(row['sources']), 'outside address', 'outside addresses')}"
+    )
     what = f"replies from {where}" if row["leg"] == "reply" else where
     story = (
         f"{who} to {book.label(row['target'])}, {what}, {counted(row['rejected'], 'time')} ({counted(row['packets'], 'packet')}) since "
@@ -345,14 +356,16 @@ def _reject_finding(row: dict[Any, Any], trust: Trust) -> Finding:
     severity: Severity = "high" if row["rejected"] >= 50 else "medium"
     seen = trust.rests_on(row["interfaces"], row["first_seen"], row["last_seen"])
     subject = (*row["interfaces"], row["target"])
-    return _finding("FLOW-REJECT-CLUSTER", severity, subject, row["story"], evidence, seen, row["command"], (_NO_RULE_ID,))
+    return _finding(
+        "FLOW-REJECT-CLUSTER", severity, subject, row["story"], evidence, seen, row["command"], (_NO_RULE_ID,)
+    )
 
 
 def _span(row: dict[Any, Any]) -> dict[str, str]:
     return {"first_seen": clock(row["first_seen"]), "last_seen": clock(row["last_seen"])}
 
 
-def _finding(  # noqa: PLR0917
+def _finding(
     code: str,
     severity: Severity,
     subject: Sequence[str],
@@ -368,26 +381,41 @@ def _finding(  # noqa: PLR0917
     return Finding(code, status, severity, tuple(subject), claim, evidence, (*limits, *lower_bound), (coverage,), step)
 
 
-def return_path_findings(paths: pd.DataFrame, book: AddressBook, trust: Trust, *, min_packets: int = 20) -> list[Finding]:
+def return_path_findings(
+    paths: pd.DataFrame, book: AddressBook, trust: Trust, *, min_packets: int = 20
+) -> list[Finding]:
     """FLOW-RETURN-PATH-DEAD for each interface that accepts requests and rejects most of their replies.
 
     paths: query dead_return_paths
     """
     dead = paths[(paths["replies_rejected"] >= min_packets) & (paths["replies_rejected"] > paths["replies_accepted"])]
     found = []
-    for (interface, server, protocol, port), rows in dead.groupby(["interface_id", "server", "protocol", "server_port"]):
-        clients, first, last = sorted(rows["client"].unique()), int(rows["first_seen"].min()), int(rows["last_seen"].max())
+    for key, rows in dead.groupby(["interface_id", "server", "protocol", "server_port"]):
+        interface, server, protocol, port = (str(part) for part in key)
+        clients, first, last = (
+            sorted(rows["client"].unique()),
+            int(rows["first_seen"].min()),
+            int(rows["last_seen"].max()),
+        )
         lost, connections = int(rows["replies_rejected"].sum()), int(rows["connections"].sum())
         claim = (
             f"{book.label(server)} gets requests from {listed(map(book.label, clients))} on {protocol_name(int(protocol))}/{port}, and "
             f"its replies are rejected at its own interface: {connections} connections, {lost} packets, {clock(first)} to {clock(last)}: "
             "the outbound network ACL of its subnet, since security groups are stateful"
         )
-        evidence = {"server": server, "port": int(port), "clients": clients, "connections": connections, "replies_rejected": lost}
+        evidence = {
+            "server": server,
+            "port": int(port),
+            "clients": clients,
+            "connections": connections,
+            "replies_rejected": lost,
+        }
         evidence |= {"first_seen": clock(first), "last_seen": clock(last)}
         step = reachability_command(clients[0], server, int(protocol), int(port))
         seen = trust.rests_on([interface], first, last)
-        found.append(_finding("FLOW-RETURN-PATH-DEAD", "high", (interface, server), claim, evidence, seen, step, (_NO_RULE_ID,)))
+        found.append(
+            _finding("FLOW-RETURN-PATH-DEAD", "high", (interface, server), claim, evidence, seen, step, (_NO_RULE_ID,))
+        )
     return found
 
 
@@ -407,8 +435,14 @@ def scan_findings(scans: pd.DataFrame, sweeps: pd.DataFrame, book: AddressBook, 
             f"{counted(row['rejected'], 'time')}, {clock(row['first_seen'])} to {clock(row['last_seen'])}; {_reach(row)}"
         )
         severity: Severity = "high" if inside else "medium" if row["ports"] >= 100 or row["reached"] else "low"
-        step = "an inside host that scans: isolate it and look" if inside else "look at what was accepted: query host_flows for this address"
-        evidence = {name: row[name] for name in ("srcaddr", "ports", "targets", "rejected", "accepted", "reached")} | _span(row)
+        step = (
+            "an inside host that scans: isolate it and look"
+            if inside
+            else "look at what was accepted: query host_flows for this address"
+        )
+        evidence = {
+            name: row[name] for name in ("srcaddr", "ports", "targets", "rejected", "accepted", "reached")
+        } | _span(row)
         seen = trust.rests_on((), row["first_seen"], row["last_seen"])
         found.append(_finding("FLOW-PORT-SCAN", severity, (row["srcaddr"],), claim, evidence, seen, step))
     for row in sweeps.to_dict("records"):
@@ -418,7 +452,9 @@ def scan_findings(scans: pd.DataFrame, sweeps: pd.DataFrame, book: AddressBook, 
         evidence = {name: row[name] for name in ("srcaddr", "dstport", "hosts", "rejected")} | _span(row)
         seen = trust.rests_on((), row["first_seen"], row["last_seen"])
         step = "is this a monitor or a backup? then name it; otherwise look at the host"
-        found.append(_finding("FLOW-HOST-SWEEP", "medium" if inside else "low", (row["srcaddr"],), claim, evidence, seen, step))
+        found.append(
+            _finding("FLOW-HOST-SWEEP", "medium" if inside else "low", (row["srcaddr"],), claim, evidence, seen, step)
+        )
     return found
 
 
@@ -426,7 +462,9 @@ def _reach(row: dict[Any, Any]) -> str:
     """What became of the records that were accepted: an interface of a NAT gateway accepts what reaches no host."""
     if row["reached"]:
         return f"{counted(row['reached'], 'record')} of it came to a host"
-    return "nothing of it came to a host" + (" (a NAT gateway's interface accepts, and drops)" if row["accepted"] else "")
+    return "nothing of it came to a host" + (
+        " (a NAT gateway's interface accepts, and drops)" if row["accepted"] else ""
+    )
 
 
 def guessing_findings(guesses: pd.DataFrame, book: AddressBook, trust: Trust) -> list[Finding]:
@@ -440,7 +478,10 @@ def guessing_findings(guesses: pd.DataFrame, book: AddressBook, trust: Trust) ->
             f"{service_name(row['dstport'])}, {row['packets_per_connection']:.0f} packets each, "
             f"{clock(row['first_seen'])} to {clock(row['last_seen'])}: the shape of password guessing"
         )
-        evidence = {name: row[name] for name in ("srcaddr", "dstaddr", "dstport", "connections", "packets_per_connection", "bytes")} | _span(row)
+        evidence = {
+            name: row[name]
+            for name in ("srcaddr", "dstaddr", "dstport", "connections", "packets_per_connection", "bytes")
+        } | _span(row)
         step = "narrow the group that admits the world to this port, and look into the host's own log for a success"
         limits = ("flow logs do not say whether a login succeeded",)
         seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
@@ -454,7 +495,10 @@ def new_talker_findings(talkers: pd.DataFrame, book: AddressBook, trust: Trust, 
 
     talkers: query new_talkers. What NAT gateways and load balancers do for others is theirs, not new.
     """
-    own = [not book.stands_in(client) and not book.stands_in(server) for client, server in zip(talkers["client"], talkers["server"], strict=True)]
+    own = [
+        not book.stands_in(client) and not book.stands_in(server)
+        for client, server in zip(talkers["client"], talkers["server"], strict=True)
+    ]
     found = []
     for row in talkers[pd.Series(own, index=talkers.index, dtype=bool)].head(most).to_dict("records"):
         outside = not book.is_inside(row["server"])
@@ -462,12 +506,18 @@ def new_talker_findings(talkers: pd.DataFrame, book: AddressBook, trust: Trust, 
             f"{book.label(row['client'])} talks to {book.label(row['server'])} on {service_name(row['server_port'], int(row['protocol'])) or 'no port'} "
             f"since {clock(row['first_seen'])} ({row['connections']} connections, {size(row['bytes_sent'])} sent), and did not in the baseline"
         )
-        evidence = {name: row[name] for name in ("client", "server", "server_port", "connections", "bytes_sent", "bytes")} | _span(row)
+        evidence = {
+            name: row[name] for name in ("client", "server", "server_port", "connections", "bytes_sent", "bytes")
+        } | _span(row)
         severity: Severity = "medium" if outside and row["bytes_sent"] >= 10_000_000 else "low"
         seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
         step = "ask the owner of the host; if nobody knows, capture the traffic (30_mirror_provision)"
         limits = ("new means: not in the baseline window",)
-        found.append(_finding("FLOW-NEW-TALKER", severity, (row["interface_id"], row["client"]), claim, evidence, seen, step, limits))
+        found.append(
+            _finding(
+                "FLOW-NEW-TALKER", severity, (row["interface_id"], row["client"]), claim, evidence, seen, step, limits
+            )
+        )
     return found
 
 
@@ -482,10 +532,15 @@ def egress_findings(spikes: pd.DataFrame, book: AddressBook, trust: Trust) -> li
             f"{book.label(row['client'])} sent {size(row['bytes_sent'])} to {book.label(row['server'])} on {service_name(row['server_port'])} in "
             f"{row['active_hours']} hours, {clock(row['first_seen'])} to {clock(row['last_seen'])}; in the baseline it sent {before}"
         )
-        evidence = {name: row[name] for name in ("client", "server", "server_port", "bytes_sent", "baseline_bytes", "active_hours")} | _span(row)
+        evidence = {
+            name: row[name]
+            for name in ("client", "server", "server_port", "bytes_sent", "baseline_bytes", "active_hours")
+        } | _span(row)
         seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
         step = "find the process on the host, and close the way out until it is known"
-        found.append(_finding("FLOW-EGRESS-SPIKE", "high", (row["interface_id"], row["server"]), claim, evidence, seen, step))
+        found.append(
+            _finding("FLOW-EGRESS-SPIKE", "high", (row["interface_id"], row["server"]), claim, evidence, seen, step)
+        )
     return found
 
 
@@ -495,7 +550,17 @@ def nothing_found(trust: Trust, looked_for: Sequence[str]) -> Finding:
     status: Status = "refuted" if whole.state == "ok" else "inconclusive"
     claim = f"Looked for {listed(looked_for, 9)} and found none in {trust.window}"
     step = "look again with a wider window" if status == "refuted" else "mend the gaps first"
-    return Finding("FLOW-NOTHING-FOUND", status, "info", (), claim, {"looked_for": list(looked_for)}, (NEVER_LOGGED,), (whole,), step)
+    return Finding(
+        "FLOW-NOTHING-FOUND",
+        status,
+        "info",
+        (),
+        claim,
+        {"looked_for": list(looked_for)},
+        (NEVER_LOGGED,),
+        (whole,),
+        step,
+    )
 
 
 # ------------------------------------------------------------------------------------------------ frames for figures
@@ -507,7 +572,10 @@ def coverage_states(buckets: pd.DataFrame, gaps: pd.DataFrame, book: AddressBook
     buckets: query time_gaps; gaps: find_gaps of the same.
     """
     names = {name.interface_id: name for name in book.names() if name.interface_id and name.primary}
-    labels = {one: f"{names[one].name or names[one].address} {one[-5:]}" if one in names else one for one in buckets["interface_id"].unique()}
+    labels = {
+        one: f"{names[one].name or names[one].address} {one[-5:]}" if one in names else one
+        for one in buckets["interface_id"].unique()
+    }
     states = pd.Series("missing", index=buckets.index)
     states[buckets["nodata"] > 0] = "nodata"
     states[buckets["ok"] > 0] = "ok"
@@ -519,7 +587,9 @@ def coverage_states(buckets: pd.DataFrame, gaps: pd.DataFrame, book: AddressBook
         for label in ([labels[gap["interface_id"]]] if gap["interface_id"] else labels.values())
         for bucket in range(int(gap["first_seen"]), int(gap["last_seen"]), bucket_s)
     ]
-    return pd.concat([rows, pd.DataFrame(holes, columns=list(rows.columns))], ignore_index=True).sort_values(["label", "bucket"], ignore_index=True)
+    return pd.concat([rows, pd.DataFrame(holes, columns=list(rows.columns))], ignore_index=True).sort_values(
+        ["label", "bucket"], ignore_index=True
+    )
 
 
 def grouped(conversations: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
@@ -533,10 +603,16 @@ def grouped(conversations: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
         for pair in zip(conversations["client"], conversations["server"], strict=True)
     ]
     own = conversations[~pd.Series(gateway, index=conversations.index, dtype=bool)]
-    service = [service_name(port, int(number)) or protocol_name(int(number)) for port, number in zip(own["server_port"], own["protocol"], strict=True)]
+    service = [
+        service_name(port, int(number)) or protocol_name(int(number))
+        for port, number in zip(own["server_port"], own["protocol"], strict=True)
+    ]
     return own.assign(
         client_group=own["client"].map(book.group),
-        service=[name if own_port < 32768 else "high ports" for name, own_port in zip(service, own["server_port"], strict=True)],
+        service=[
+            name if own_port < 32768 else "high ports"
+            for name, own_port in zip(service, own["server_port"], strict=True)
+        ],
         server_group=own["server"].map(book.group),
         bytes=own["bytes_out"] + own["bytes_back"],
     ).reset_index(drop=True)
@@ -554,7 +630,11 @@ def order_hops(hops: pd.DataFrame, book: AddressBook, source: str) -> pd.DataFra
     forward = [row for row in rows if source in (row["srcaddr"], row.get("pkt_srcaddr"))]
     vias = {row["dstaddr"] for row in forward} | {row["srcaddr"] for row in forward}
     ends = {source, *(row.get("pkt_dstaddr") or row["dstaddr"] for row in forward)}
-    onward = [row for row in rows if row not in forward and row["srcaddr"] in vias - ends and row["dstaddr"] in ends - {source}]
+    onward = [
+        row
+        for row in rows
+        if row not in forward and row["srcaddr"] in vias - ends and row["dstaddr"] in ends - {source}
+    ]
     back = [row for row in rows if row not in forward and row not in onward]
     # On the way out a flow is at its source first (egress there), then at what stands between, then at the end.
     path = [*_along(forward + onward, source), *_along(back, None, reverse_of=source)]
@@ -573,19 +653,31 @@ def _along(rows: list[dict[Any, Any]], start: str | None, *, reverse_of: str = "
         if start is not None:
             near = 0 if row["srcaddr"] == start and leaves else 2 if row["srcaddr"] != start and not leaves else 1
         else:
-            near = 2 if row["dstaddr"] == reverse_of and not leaves else 0 if row.get("pkt_dstaddr") != reverse_of and not leaves else 1
+            near = (
+                2
+                if row["dstaddr"] == reverse_of and not leaves
+                else 0
+                if row.get("pkt_dstaddr") != reverse_of and not leaves
+                else 1
+            )
         return near, int(leaves), str(row["interface_id"])
 
     return sorted(rows, key=place)
 
 
 def _interface_label(interface: str, book: AddressBook) -> str:
-    return next((f"{name.name or name.address}" for name in book.names() if name.interface_id == interface and name.primary), interface)
+    return next(
+        (f"{name.name or name.address}" for name in book.names() if name.interface_id == interface and name.primary),
+        interface,
+    )
 
 
 def name_servers(outcomes: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     """TCP outcomes with a label for each server and port. outcomes: query tcp_outcomes"""
-    labels = [f"{book.label(server)} {service_name(port)}" for server, port in zip(outcomes["server"], outcomes["server_port"], strict=True)]
+    labels = [
+        f"{book.label(server)} {service_name(port)}"
+        for server, port in zip(outcomes["server"], outcomes["server_port"], strict=True)
+    ]
     return outcomes.assign(label=pd.Series(labels, index=outcomes.index, dtype="object"))
 
 
@@ -602,9 +694,16 @@ def nat_costs(egress: pd.DataFrame, book: AddressBook, prices: Mapping[str, floa
 
 def egress_table(egress: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     """Egress as a figure wants it: label (destination), path, bytes, source. egress: query egress_by_destination."""
-    labels = [service or book.label(address) for service, address in zip(egress["aws_service"], egress["dstaddr"], strict=True)]
-    sums = egress.assign(label=labels, source=egress["srcaddr"].map(book.label)).groupby(["label", "path", "source"], as_index=False)["bytes"].sum()
-    return sums.sort_values("bytes", ascending=False, ignore_index=True)
+    labels = [
+        service or book.label(address)
+        for service, address in zip(egress["aws_service"], egress["dstaddr"], strict=True)
+    ]
+    sums = (
+        egress.assign(label=labels, source=egress["srcaddr"].map(book.label))
+        .groupby(["label", "path", "source"], as_index=False)["bytes"]
+        .sum()
+    )
+    return pd.DataFrame(sums).sort_values("bytes", ascending=False, ignore_index=True)
 
 
 def conclude(findings: Sequence[Finding], trust: Trust, *, baseline: bool = True) -> list[Finding]:

@@ -13,12 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.errors import SourceError
+from netkit.errors import AwsError, SourceError
 from netkit.flowlogs.fields import log_format
 from netkit.flowlogs.table import PARTITIONS_AFTER, PARTITIONS_BEFORE, FlowLogSpec
 from netkit.model import Coverage, Window
 from netkit.session import Session, error_code
-from netkit.errors import AwsError
 
 FLOW_LOG_COLUMNS = (
     "flow_log_id", "resource_id", "resource_type", "traffic", "destination", "log_destination", "file_format", "hive",
@@ -142,10 +141,18 @@ def logging_by_vpc(session: Session, interfaces: pd.DataFrame, logs: pd.DataFram
     blind = unlogged(interfaces, logs)["vpc_id"].value_counts()
     total = interfaces["vpc_id"].value_counts()
     rows = [
-        (vpc["VpcId"], _tag(vpc, "Name"), vpc["CidrBlock"], int(total.get(vpc["VpcId"], 0)), int(blind.get(vpc["VpcId"], 0)))
+        (
+            vpc["VpcId"],
+            _tag(vpc, "Name"),
+            vpc["CidrBlock"],
+            int(total.get(vpc["VpcId"], 0)),
+            int(blind.get(vpc["VpcId"], 0)),
+        )
         for vpc in session.pages("ec2", "describe_vpcs", "Vpcs")
     ]
-    return pd.DataFrame(rows, columns=["vpc_id", "name", "cidr", "interfaces", "unlogged"]).sort_values("name", ignore_index=True)
+    return pd.DataFrame(rows, columns=["vpc_id", "name", "cidr", "interfaces", "unlogged"]).sort_values(
+        "name", ignore_index=True
+    )
 
 
 def vpc_ids(session: Session, *, name: str) -> list[str]:
@@ -169,14 +176,18 @@ def file_time(key: str) -> datetime | None:
     return datetime.strptime(match[1], "%Y%m%dT%H%M").replace(tzinfo=UTC) if match else None
 
 
-def objects(session: Session, bucket: str, prefixes: Iterable[str], window: Window | None = None) -> list[dict[str, Any]]:
+def objects(
+    session: Session, bucket: str, prefixes: Iterable[str], window: Window | None = None
+) -> list[dict[str, Any]]:
     """Objects below some prefixes, those left out whose name says that no record of the window is in them."""
     span = window.widened(before=PARTITIONS_BEFORE, after=PARTITIONS_AFTER) if window else None
     found = []
     for prefix in prefixes:
         for one in session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix):
             time = file_time(one["Key"])
-            if one["Size"] and (span is None or time is None or span.start <= time + timedelta(minutes=5) and time < span.end):
+            if one["Size"] and (
+                span is None or time is None or (span.start <= time + timedelta(minutes=5) and time < span.end)
+            ):
                 found.append(one)
     return found
 

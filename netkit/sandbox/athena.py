@@ -18,16 +18,16 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 import sqlglot
-from moto.core.exceptions import JsonRESTError
 from moto.athena.models import AthenaBackend, Execution, QueryResults
+from moto.core.exceptions import JsonRESTError
 from moto.glue.models import glue_backends
 from moto.s3.models import s3_backends
 from sqlglot import exp
@@ -41,7 +41,10 @@ _ANSWER_TYPES = {
     "BIGINT": "bigint", "INTEGER": "integer", "SMALLINT": "smallint", "TINYINT": "tinyint", "DOUBLE": "double", "FLOAT": "float",
     "BOOLEAN": "boolean", "DATE": "date", "HUGEINT": "bigint", "TIMESTAMP": "timestamp",
 }  # fmt: skip
-_DDL = re.compile(r"^\s*(CREATE\s+(EXTERNAL\s+TABLE|DATABASE|SCHEMA)|DROP\s+(TABLE|DATABASE|SCHEMA)|MSCK|SHOW|DESCRIBE|ALTER)", re.IGNORECASE)
+_DDL = re.compile(
+    r"^\s*(CREATE\s+(EXTERNAL\s+TABLE|DATABASE|SCHEMA)|DROP\s+(TABLE|DATABASE|SCHEMA)|MSCK|SHOW|DESCRIBE|ALTER)",
+    re.IGNORECASE,
+)
 _MOST_PARTITIONS = 500_000
 _CACHE = Path(tempfile.gettempdir()) / f"netkit-athena-{hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]}"
 
@@ -87,7 +90,6 @@ def start_query_execution(
             "No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input."
         )
     execution = Execution(query, context, {"OutputLocation": output}, group, execution_parameters)
-    execution.transitions = []
     self.executions[execution.id] = execution
     _run(self, execution, (context or {}).get("Database", "default"), settings.get("BytesScannedCutoffPerQuery"))
     return execution.id
@@ -145,9 +147,16 @@ def _store(backend: AthenaBackend, location: str, answer: Answer, texts: Sequenc
 
 def execution_json(execution: Any) -> dict[str, Any]:
     """QueryExecution as GetQueryExecution gives it."""
-    status = {"State": execution.status, "SubmissionDateTime": execution.start_time, "CompletionDateTime": execution.end_time}
+    status = {
+        "State": execution.status,
+        "SubmissionDateTime": execution.start_time,
+        "CompletionDateTime": execution.end_time,
+    }
     if execution.reason:
-        status |= {"StateChangeReason": execution.reason, "AthenaError": {"ErrorCategory": 2, "ErrorType": 1, "ErrorMessage": execution.reason}}
+        status |= {
+            "StateChangeReason": execution.reason,
+            "AthenaError": {"ErrorCategory": 2, "ErrorType": 1, "ErrorMessage": execution.reason},
+        }
     millis = ("EngineExecutionTimeInMillis", "TotalExecutionTimeInMillis")
     query = {
         "QueryExecutionId": execution.id,
@@ -190,7 +199,9 @@ def bind(text: str, parameters: Sequence[str]) -> str:
     """The statement with each ? replaced by its parameter, which must be one literal, as Athena takes it."""
     marks = [token for token in sqlglot.tokenize(text, read="athena") if token.text == "?"]
     if len(marks) != len(parameters):
-        raise Failed(f"INVALID_PARAMETER_USAGE: Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}")
+        raise Failed(
+            f"INVALID_PARAMETER_USAGE: Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}"
+        )
     for token, parameter in reversed(list(zip(marks, parameters, strict=True))):
         text = text[: token.start] + _one_literal(parameter) + text[token.end + 1 :]
     return text
@@ -224,7 +235,9 @@ def _select(backend: AthenaBackend, tree: exp.Query, database: str) -> Answer:
         return Answer(kinds, cursor.fetchall(), scanned)
     except duckdb.BinderException as problem:
         column = re.search(r'column "?(\w+)"? ', str(problem))
-        raise Failed(f"COLUMN_NOT_FOUND: Column '{column[1]}' cannot be resolved" if column else f"SYNTAX_ERROR: {problem}") from None
+        raise Failed(
+            f"COLUMN_NOT_FOUND: Column '{column[1]}' cannot be resolved" if column else f"SYNTAX_ERROR: {problem}"
+        ) from None
     except duckdb.Error as problem:
         raise Failed(f"GENERIC_INTERNAL_ERROR: {str(problem).splitlines()[0]}") from None
 
@@ -263,7 +276,8 @@ def _table(backend: AthenaBackend, database: str, name: str) -> Source:
     storage = shape["StorageDescriptor"]
     serde = storage.get("SerdeInfo", {}).get("Parameters", {})
     registered = tuple(
-        (tuple(values), part.as_dict()["StorageDescriptor"]["Location"]) for values, part in ((one.values, one) for one in found.partitions.values())
+        (tuple(values), part.as_dict()["StorageDescriptor"]["Location"])
+        for values, part in ((one.values, one) for one in found.partitions.values())
     )
     return Source(
         f"{database}.{name}",
@@ -307,9 +321,14 @@ def partitions(source: Source, conjuncts: Sequence[exp.Expression], now: datetim
     for values in columns:
         total *= len(values)
     if total > _MOST_PARTITIONS:
-        raise Failed(f"GENERIC_INTERNAL_ERROR: {total} projected partitions are too many; filter on the partition columns")
+        raise Failed(
+            f"GENERIC_INTERNAL_ERROR: {total} projected partitions are too many; filter on the partition columns"
+        )
     several = [one for one in conjuncts if len({column.name for column in one.find_all(exp.Column)}) > 1]
-    template = source.properties.get("storage.location.template") or source.location.rstrip("/") + "/" + "/".join(f"{key}=${{{key}}}" for key in source.keys) + "/"
+    template = (
+        source.properties.get("storage.location.template")
+        or source.location.rstrip("/") + "/" + "/".join(f"{key}=${{{key}}}" for key in source.keys) + "/"
+    )
     kept = _kept(source.keys, list(itertools.product(*columns)), several, {})
     return [(values, _location(template, source.keys, values)) for values, _ in kept]
 
@@ -321,7 +340,10 @@ def _location(template: str, keys: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _kept(
-    keys: Sequence[str], rows: list[tuple[str, ...]], conjuncts: Sequence[exp.Expression], where: dict[tuple[str, ...], str]
+    keys: Sequence[str],
+    rows: list[tuple[str, ...]],
+    conjuncts: Sequence[exp.Expression],
+    where: dict[tuple[str, ...], str],
 ) -> list[tuple[tuple[str, ...], str]]:
     if conjuncts and rows:
         db = duckdb.connect()
@@ -332,7 +354,7 @@ def _kept(
         db.register("rows_", pd.DataFrame(rows, columns=list(keys), dtype="object"))
         db.execute("INSERT INTO parts SELECT * FROM rows_")
         test = " AND ".join(f"({one.sql(dialect='duckdb')})" for one in conjuncts)
-        rows = db.execute(f"SELECT * FROM parts WHERE {test}").fetchall()  # noqa: S608  (parsed expressions over our own table)
+        rows = db.execute(f"SELECT * FROM parts WHERE {test}").fetchall()
     return [(tuple(row), where.get(tuple(row), "")) for row in rows]
 
 
@@ -356,7 +378,9 @@ def _projected(source: Source, key: str, conjuncts: Sequence[exp.Expression], no
 def _injected(key: str, own: Sequence[exp.Expression]) -> list[str]:
     values = [literal.name for one in own if isinstance(one, exp.EQ | exp.In) for literal in one.find_all(exp.Literal)]
     if not values:
-        raise Failed(f"CONSTRAINT_VIOLATION: For the injected projected partition column {key}, the WHERE clause must contain only static equality conditions, and at least one such condition must be present.")
+        raise Failed(
+            f"CONSTRAINT_VIOLATION: For the injected projected partition column {key}, the WHERE clause must contain only static equality conditions, and at least one such condition must be present."
+        )
     return values
 
 
@@ -373,7 +397,9 @@ def _dates(properties: dict[str, str], key: str, now: datetime) -> list[str]:
     for java, python in (("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("'", "")):
         fmt = fmt.replace(java, python)
     low, high = (_moment(part.strip(), fmt, now) for part in properties[f"projection.{key}.range"].split(","))
-    unit = properties.get(f"projection.{key}.interval.unit", "HOURS" if "HH" in pattern else "DAYS" if "dd" in pattern else "MONTHS").upper()
+    unit = properties.get(
+        f"projection.{key}.interval.unit", "HOURS" if "HH" in pattern else "DAYS" if "dd" in pattern else "MONTHS"
+    ).upper()
     count = int(properties.get(f"projection.{key}.interval", "1"))
     values, moment = [], datetime.strptime(low.strftime(fmt), fmt).replace(tzinfo=UTC)
     while moment <= high:
@@ -401,7 +427,9 @@ def _step(moment: datetime, unit: str, count: int) -> datetime:
 # ---------------------------------------------------------------------------------------------------------- objects
 
 
-def _define_view(backend: AthenaBackend, db: Any, view: str, source: Source, columns: set[str], table: exp.Table) -> int:
+def _define_view(
+    backend: AthenaBackend, db: Any, view: str, source: Source, columns: set[str], table: exp.Table
+) -> int:
     """Make a DuckDB view over a table's objects and return the bytes that a query over these columns reads."""
     conjuncts = _conjuncts(table, source.keys)
     kept = partitions(source, conjuncts, datetime.now(UTC))
@@ -427,7 +455,11 @@ def _objects(backend: AthenaBackend, location: str) -> list[Any]:
     if bucket not in store.buckets:
         raise Failed(f"GENERIC_USER_ERROR: The specified bucket does not exist: {bucket}")
     keys, *_ = store.list_objects(store.get_bucket(bucket), prefix, None, None, None)
-    return [key for key in sorted(keys, key=lambda one: str(one.name)) if key.size and not key.name.rsplit("/", 1)[-1].startswith((".", "_"))]
+    return [
+        key
+        for key in sorted(keys, key=lambda one: str(one.name))
+        if key.size and not key.name.rsplit("/", 1)[-1].startswith((".", "_"))
+    ]
 
 
 def _local(backend: AthenaBackend, key: Any) -> Path:
@@ -463,7 +495,11 @@ def _chunks(footer: Any, columns: Iterable[str]) -> int:
 def _check_types(source: Source, path: str, footers: dict[str, Any]) -> None:
     schema = footers[path].schema.to_arrow_schema()
     for name, declared in source.columns.items():
-        if name in schema.names and str(schema.field(name).type) == "int64" and declared in ("int", "integer", "smallint", "tinyint"):
+        if (
+            name in schema.names
+            and str(schema.field(name).type) == "int64"
+            and declared in ("int", "integer", "smallint", "tinyint")
+        ):
             raise Failed(
                 f"HIVE_BAD_DATA: Field {name}'s type INT64 in parquet file s3 object is incompatible with type integer defined in table schema"
             )
@@ -478,12 +514,18 @@ def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[
     listed = ", ".join(f"'{path}'" for path in paths)
     if source.parquet:
         have = set(pq.read_schema(paths[0]).names)
-        chosen = [f'CAST("{name}" AS {kind}) AS "{name}"' if name in have else f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types.items()]
+        chosen = [
+            f'CAST("{name}" AS {kind}) AS "{name}"' if name in have else f'CAST(NULL AS {kind}) AS "{name}"'
+            for name, kind in types.items()
+        ]
         reader = f"read_parquet([{listed}], union_by_name=true, filename='nk_file')"
     else:
         # A number that does not parse is NULL, and fields beyond the declared ones are dropped (LazySimpleSerDe).
         raw = ", ".join(f"'{name}': 'VARCHAR'" for name in types)
-        chosen = [f'TRY_CAST("{name}" AS {kind}) AS "{name}"' if kind != "VARCHAR" else f'"{name}"' for name, kind in types.items()]
+        chosen = [
+            f'TRY_CAST("{name}" AS {kind}) AS "{name}"' if kind != "VARCHAR" else f'"{name}"'
+            for name, kind in types.items()
+        ]
         skip = int(source.properties.get("skip.header.line.count", "0"))
         reader = (
             f"read_csv([{listed}], delim='{source.separator}', header=false, skip={skip}, auto_detect=false, quote='', escape='',"
@@ -493,7 +535,10 @@ def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[
         return f"SELECT {', '.join(chosen)} FROM {reader}"
     declared = ", ".join(f'"{key}" VARCHAR' for key in source.keys)
     db.execute(f"CREATE TABLE parts_{view} (nk_file VARCHAR, {declared})")
-    db.executemany(f"INSERT INTO parts_{view} VALUES ({', '.join('?' * (len(source.keys) + 1))})", [[path, *files[path][0]] for path in paths])
+    db.executemany(
+        f"INSERT INTO parts_{view} VALUES ({', '.join('?' * (len(source.keys) + 1))})",
+        [[path, *files[path][0]] for path in paths],
+    )
     keys = ", ".join(f'p."{key}"' for key in source.keys)
     return f"SELECT {', '.join(chosen)}, {keys} FROM {reader} JOIN parts_{view} p USING (nk_file)"
 
@@ -508,7 +553,10 @@ def _define(backend: AthenaBackend, text: str, database: str) -> Answer:
         return Answer()
     if head[0] == "SHOW" and head[1] == "TABLES":
         name = text.split()[-1].strip("`") if len(head) > 2 else database
-        return Answer([("tab_name", "string")], [(one,) for one in sorted(glue.databases[name].tables)] if name in glue.databases else [])
+        return Answer(
+            [("tab_name", "string")],
+            [(one,) for one in sorted(glue.databases[name].tables)] if name in glue.databases else [],
+        )
     if head[0] == "CREATE" and head[1] in ("DATABASE", "SCHEMA"):
         name = text.split()[-1].strip("`")
         if name not in glue.databases:
@@ -539,7 +587,7 @@ def _drop(glue: Any, text: str, head: Sequence[str], database: str) -> Answer:
 
 def _create_table(glue: Any, text: str, database: str) -> Answer:
     try:
-        tree = sqlglot.parse_one(text, read="athena")
+        tree: Any = sqlglot.parse_one(text, read="athena")
     except sqlglot.errors.SqlglotError as problem:
         raise Failed(f"FAILED: ParseException {str(problem).splitlines()[0]}") from None
     schema = tree.this
@@ -559,13 +607,25 @@ def table_input(tree: exp.Create) -> dict[str, Any]:
     """What Athena gives Glue for a CREATE EXTERNAL TABLE."""
     properties = tree.args["properties"].expressions if tree.args.get("properties") else []
     settings = {one.this.name: one.args["value"].name for one in properties if type(one) is exp.Property}
-    keys = next((one.this.expressions for one in properties if isinstance(one, exp.PartitionedByProperty)), [])
+    keys: list[Any] = next(
+        (one.this.expressions for one in properties if isinstance(one, exp.PartitionedByProperty)), []
+    )
     location = next((one.this.name for one in properties if isinstance(one, exp.LocationProperty)), "")
     stored = next((one.this.sql() for one in properties if isinstance(one, exp.FileFormatProperty)), "TEXTFILE")
     parquet = "PARQUET" in stored.upper()
-    delimiter = next((one.args["fields"].name for one in properties if isinstance(one, exp.RowFormatDelimitedProperty) and one.args.get("fields")), "\x01")
+    delimiter = next(
+        (
+            one.args["fields"].name
+            for one in properties
+            if isinstance(one, exp.RowFormatDelimitedProperty) and one.args.get("fields")
+        ),
+        "\x01",
+    )
     if parquet:
-        formats = ("org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat", "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe")
+        formats = (
+            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+        )
     else:
         formats = ("org.apache.hadoop.mapred.TextInputFormat", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe")
     return {
@@ -577,7 +637,10 @@ def table_input(tree: exp.Create) -> dict[str, Any]:
             "Columns": [_glue_column(one) for one in tree.this.expressions],
             "Location": location,
             "InputFormat": formats[0],
-            "SerdeInfo": {"SerializationLibrary": formats[1], "Parameters": {} if parquet else {"field.delim": delimiter}},
+            "SerdeInfo": {
+                "SerializationLibrary": formats[1],
+                "Parameters": {} if parquet else {"field.delim": delimiter},
+            },
         },
     }
 

@@ -47,11 +47,15 @@ def lines(table: pa.Table) -> bytes:
     """The records as text, fields between blanks, "-" for what is missing."""
     texts = {name: pc.fill_null(_plain(table[name]).cast(pa.string()), "-") for name in table.column_names}
     out = io.BytesIO()
-    pa_csv.write_csv(pa.table(texts), out, pa_csv.WriteOptions(include_header=False, delimiter=" ", quoting_style="none"))
+    pa_csv.write_csv(
+        pa.table(texts), out, pa_csv.WriteOptions(include_header=False, delimiter=" ", quoting_style="none")
+    )
     return out.getvalue()
 
 
-def objects(one: Scenario, spec: FlowLogSpec, flow_log_id: str, scale: float = 1.0) -> Iterator[tuple[str, bytes, datetime]]:
+def objects(
+    one: Scenario, spec: FlowLogSpec, flow_log_id: str, scale: float = 1.0
+) -> Iterator[tuple[str, bytes, datetime]]:
     """(key, body, time of delivery) of every object of a flow log."""
     columns, addresses = traffic.records(one, spec, scale)
     whole = traffic.table(one, spec, columns, addresses)
@@ -95,7 +99,11 @@ def flow_logs_in_force() -> list[tuple[Any, Scenario, FlowLogSpec]]:
 def _scenario_of(resource_id: str) -> Scenario | None:
     for name in world.NAMES:
         one = world.scenario(name)
-        ids = {one.vpc_id, *(world.ident(name, subnet.name, "subnet") for subnet in world.SUBNETS), *(host.interface_id(name) for host in world.HOSTS)}
+        ids = {
+            one.vpc_id,
+            *(world.ident(name, subnet.name, "subnet") for subnet in world.SUBNETS),
+            *(host.interface_id(name) for host in world.HOSTS),
+        }
         if resource_id in ids:
             return one
     return None
@@ -150,7 +158,8 @@ def _put_events(one: Scenario, spec: FlowLogSpec, name: str) -> None:
         stream = f"{host.interface_id(one.name)}-{spec.traffic.lower()}"
         group.create_log_stream(stream)
         messages = lines(traffic.table(one, spec, mine, addresses)).decode().splitlines()
-        events = [{"timestamp": start * 1000, "message": text} for start, text in zip(mine["start"].tolist(), messages, strict=True)]
+        events = [
+            {"timestamp": start * 1000, "message": text}
+            for start, text in zip(mine["start"].tolist(), messages, strict=True)
+        ]
         group.streams[stream].put_log_events(events)
-
-

@@ -18,7 +18,9 @@ from moto.logs.models import LogsBackend
 from moto.moto_api._internal import mock_random
 
 _MOST_ROWS, _DEFAULT_ROWS = 10_000, 1_000
-_TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|/(?:[^/\\]|\\.)+/|[A-Za-z@_][\w.@]*|\d+(?:\.\d+)?[a-z]*|!=|<=|>=|=~|[=<>(),\[\]*+\-])""")
+_TOKEN = re.compile(
+    r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|/(?:[^/\\]|\\.)+/|[A-Za-z@_][\w.@]*|\d+(?:\.\d+)?[a-z]*|!=|<=|>=|=~|[=<>(),\[\]*+\-])"""
+)
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -42,7 +44,9 @@ class Pipe:
     order: str = ""
 
 
-def start_query(self: LogsBackend, log_group_names: list[str], start_time: int, end_time: int, query_string: str) -> str:
+def start_query(
+    self: LogsBackend, log_group_names: list[str], start_time: int, end_time: int, query_string: str
+) -> str:
     """In place of moto's: runs the query now. Times are Unix seconds, both ends in."""
     from moto.logs.exceptions import ResourceNotFoundException
 
@@ -83,7 +87,7 @@ def answer(query: str, events: Sequence[tuple[int, str, str]]) -> tuple[list[lis
     db.register("events", pd.DataFrame(events, columns=["time_ms", "message", "stream"]))
     pipe = Pipe(
         "SELECT CAST(time_ms AS BIGINT) AS nk_ms, strftime(make_timestamp(CAST(time_ms AS BIGINT) * 1000), '%Y-%m-%d %H:%M:%S.%g') AS \"@timestamp\","
-        " CAST(message AS VARCHAR) AS \"@message\", CAST(stream AS VARCHAR) AS \"@logStream\", 'ptr' AS \"@ptr\" FROM events"
+        ' CAST(message AS VARCHAR) AS "@message", CAST(stream AS VARCHAR) AS "@logStream", \'ptr\' AS "@ptr" FROM events'
     )
     for command in _commands(query):
         name, _, rest = command.partition(" ")
@@ -94,13 +98,16 @@ def answer(query: str, events: Sequence[tuple[int, str, str]]) -> tuple[list[lis
     shown = pipe.shown or (pipe.columns if pipe.grouped else ["@timestamp", "@message", "@ptr"])
     limit = min(pipe.limit or _DEFAULT_ROWS, _MOST_ROWS)
     order = pipe.order or ("" if pipe.grouped else "ORDER BY nk_ms DESC")
-    text = f"SELECT {', '.join(map(_quoted, shown))} FROM ({pipe.sql}) {order} LIMIT {limit}"  # noqa: S608  (names quoted, values bound)
+    text = f"SELECT {', '.join(map(_quoted, shown))} FROM ({pipe.sql}) {order} LIMIT {limit}"
     try:
         rows = db.execute(text, pipe.values).fetchall()
-        matched = db.execute(f"SELECT count(*) FROM ({pipe.sql})", pipe.values).fetchall()[0][0]  # noqa: S608
+        matched = db.execute(f"SELECT count(*) FROM ({pipe.sql})", pipe.values).fetchall()[0][0]
     except duckdb.Error as problem:
         raise Malformed(str(problem).splitlines()[0]) from None
-    results = [[{"field": name, "value": _text(value)} for name, value in zip(shown, row, strict=True) if value is not None] for row in rows]
+    results = [
+        [{"field": name, "value": _text(value)} for name, value in zip(shown, row, strict=True) if value is not None]
+        for row in rows
+    ]
     scanned = float(sum(len(message) for _, message, _ in events))
     return results, {"recordsMatched": float(matched), "recordsScanned": float(len(events)), "bytesScanned": scanned}
 
@@ -141,7 +148,11 @@ def _parse(pipe: Pipe, text: str) -> None:
     match = re.fullmatch(r"""(?:(\S+)\s+)?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|/.+/)(?:\s+as\s+(.+))?""", text)
     if match is None:
         raise Malformed("unexpected symbol found in parse")
-    source, pattern, names = match[1] or "@message", match[2], [one.strip() for one in (match[3] or "").split(",") if one.strip()]
+    source, pattern, names = (
+        match[1] or "@message",
+        match[2],
+        [one.strip() for one in (match[3] or "").split(",") if one.strip()],
+    )
     if pattern[0] == "/":
         regex, names = pattern[1:-1], re.findall(r"\(\?<(\w+)>", pattern)
         regex = re.sub(r"\(\?<(\w+)>", "(", regex)
@@ -154,10 +165,10 @@ def _parse(pipe: Pipe, text: str) -> None:
             _parse_blanks(pipe, source, names)
             return
     listed = ", ".join(f"'{name}'" for name in names)
-    pipe.sql = f"SELECT *, regexp_extract({_quoted(source)}, ?, [{listed}]) AS nk_parsed FROM ({pipe.sql})"  # noqa: S608
+    pipe.sql = f"SELECT *, regexp_extract({_quoted(source)}, ?, [{listed}]) AS nk_parsed FROM ({pipe.sql})"
     pipe.values = [regex, *pipe.values]
     chosen = ", ".join(f"nk_parsed['{name}'] AS {_quoted(name)}" for name in names)
-    pipe.sql = f"SELECT * EXCLUDE (nk_parsed), {chosen} FROM ({pipe.sql}) WHERE true"  # noqa: S608
+    pipe.sql = f"SELECT * EXCLUDE (nk_parsed), {chosen} FROM ({pipe.sql}) WHERE true"
     pipe.columns += names
 
 
@@ -166,7 +177,7 @@ def _parse_blanks(pipe: Pipe, source: str, names: Sequence[str]) -> None:
     count = len(names)
     parts = [f"nk_parts[{number}] AS {_quoted(name)}" for number, name in enumerate(names[:-1], 1)]
     parts.append(f"array_to_string(nk_parts[{count}:], ' ') AS {_quoted(names[-1])}")
-    inner = f"SELECT *, string_split({_quoted(source)}, ' ') AS nk_parts FROM ({pipe.sql})"  # noqa: S608
+    inner = f"SELECT *, string_split({_quoted(source)}, ' ') AS nk_parts FROM ({pipe.sql})"
     pipe.sql = f"SELECT * EXCLUDE (nk_parts), {', '.join(parts)} FROM ({inner})"
     pipe.columns += list(names)
 
@@ -181,11 +192,12 @@ def _fields(pipe: Pipe, text: str) -> None:
 
 
 def _filter(pipe: Pipe, text: str) -> None:
-    tokens, values = _tokens(text), []
+    tokens = _tokens(text)
+    values: list[Any] = []
     sql, rest = _either(tokens, pipe, values)
     if rest:
         raise Malformed(f"unexpected symbol found {rest[0]}")
-    pipe.sql = f"SELECT * FROM ({pipe.sql}) WHERE {sql}"  # noqa: S608
+    pipe.sql = f"SELECT * FROM ({pipe.sql}) WHERE {sql}"
     pipe.values = [*pipe.values, *values]
 
 
@@ -225,8 +237,8 @@ def _test(tokens: list[str], pipe: Pipe, values: list[Any]) -> tuple[str, list[s
         return f"(NOT {inner})", rest
     if sign == "in":
         end = tokens.index("]")
-        options = [token for token in tokens[3:end] if token != ","]
-        values += [_value(token) for token in options]
+        options = [word for word in tokens[3:end] if word != ","]
+        values += [_value(word) for word in options]
         return f"(CAST({column} AS VARCHAR) IN ({', '.join('?' * len(options))}))", tokens[end + 1 :]
     return _compare(column, sign, tokens[2], values), tokens[3:]
 
@@ -258,7 +270,7 @@ def _stats(pipe: Pipe, text: str) -> None:
     sums = [_named(one, pipe) for one in _split(match[1])]
     chosen = ", ".join(f"{sql} AS {_quoted(name)}" for sql, name in [*keys, *sums])
     grouping = f" GROUP BY {', '.join(str(number) for number in range(1, len(keys) + 1))}" if keys else ""
-    pipe.sql = f"SELECT {chosen} FROM ({pipe.sql}){grouping}"  # noqa: S608
+    pipe.sql = f"SELECT {chosen} FROM ({pipe.sql}){grouping}"
     pipe.columns = [name for _, name in [*keys, *sums]]
     pipe.shown, pipe.grouped = None, True
 
@@ -283,7 +295,13 @@ def _named(text: str, pipe: Pipe) -> tuple[str, str]:
         return ("count(*)" if argument in ("*", "") else f"count({_quoted(argument)})"), name or body
     column = _quoted(argument) if argument in pipe.columns else "NULL"
     number = f"TRY_CAST({column} AS DOUBLE)"
-    functions = {"sum": f"sum({number})", "avg": f"avg({number})", "min": f"min({number})", "max": f"max({number})", "count_distinct": f"count(DISTINCT {column})"}
+    functions = {
+        "sum": f"sum({number})",
+        "avg": f"avg({number})",
+        "min": f"min({number})",
+        "max": f"max({number})",
+        "count_distinct": f"count(DISTINCT {column})",
+    }
     if function not in functions:
         raise Malformed(f"unknown function {function}")
     return functions[function], name or body
@@ -306,4 +324,12 @@ def _limit(pipe: Pipe, text: str) -> None:
     pipe.limit = int(text)
 
 
-_COMMANDS = {"parse": _parse, "fields": _fields, "display": _fields, "filter": _filter, "stats": _stats, "sort": _sort, "limit": _limit}
+_COMMANDS = {
+    "parse": _parse,
+    "fields": _fields,
+    "display": _fields,
+    "filter": _filter,
+    "stats": _stats,
+    "sort": _sort,
+    "limit": _limit,
+}

@@ -12,7 +12,6 @@ from typing import Any
 
 from moto.athena.models import AthenaBackend
 from moto.athena.responses import AthenaResponse
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.logs.models import LogsBackend
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -45,7 +44,8 @@ def _get_query_execution(self: AthenaResponse) -> str:
 
 
 def _start_query_execution(self: AthenaResponse) -> str:
-    execution_id = self.athena_backend.start_query_execution(
+    backend: Any = self.athena_backend
+    execution_id = backend.start_query_execution(
         self._get_param("QueryString"),
         self._get_param("QueryExecutionContext") or {},
         self._get_param("ResultConfiguration") or {},
@@ -86,12 +86,18 @@ def _look_in_groups(backend: LogsBackend, *_: Any, **more: Any) -> None:
 
 def serve(home: str) -> None:
     """Lay out the world and answer until told to stop."""
-    os.environ["MOTO_ACCOUNT_ID"] = DEFAULT_ACCOUNT_ID
+    os.environ["MOTO_ACCOUNT_ID"] = world.ACCOUNT
     mock_random.seed(SEED)
     install()
     world.seed_all()
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=MotoRequestHandler)
-    sandbox.save(sandbox.Running(f"http://127.0.0.1:{server.server_port}", DEFAULT_ACCOUNT_ID, REGION, os.getpid(), home))
+    server = make_server(
+        "127.0.0.1",
+        0,
+        DomainDispatcherApplication(create_backend_app),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+    )
+    sandbox.save(sandbox.Running(f"http://127.0.0.1:{server.server_port}", world.ACCOUNT, REGION, os.getpid(), home))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     server.serve_forever()
 

@@ -63,7 +63,9 @@ class Records:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The columns whole."""
-        return {name: np.concatenate(parts) if parts else np.empty(0, COLUMNS[name]) for name, parts in self.parts.items()}
+        return {
+            name: np.concatenate(parts) if parts else np.empty(0, COLUMNS[name]) for name, parts in self.parts.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,12 @@ def admitted(one: Scenario, source: str, target: Host, port: int, when: float | 
 def passes_acl(one: Scenario, subnet: str, *, egress: bool, peer: str, port: int, when: float | None) -> bool:
     """Whether a subnet's network ACL lets a TCP packet with that destination port through: lowest number first."""
     for _, is_egress, protocol, first, last, cidr, allow in sorted(one.acl(subnet, when)):
-        if is_egress == egress and protocol in (-1, 6) and first <= port <= last and ipaddress.ip_address(peer) in ipaddress.ip_network(cidr):
+        if (
+            is_egress == egress
+            and protocol in (-1, 6)
+            and first <= port <= last
+            and ipaddress.ip_address(peer) in ipaddress.ip_network(cidr)
+        ):
             return allow
     return False
 
@@ -143,11 +150,15 @@ def _inside(client: str, server: str, *, second: bool = False) -> tuple[list[Leg
 
 
 def _from_internet(server: str) -> tuple[list[Leg], list[Leg]]:
-    return [Leg(server, False, "client", server, "client", server)], [Leg(server, True, server, "client", server, "client", 8)]
+    return [Leg(server, False, "client", server, "client", server)], [
+        Leg(server, True, server, "client", server, "client", 8)
+    ]
 
 
 def _to_s3(client: str) -> tuple[list[Leg], list[Leg]]:
-    return [Leg(client, True, client, "server", client, "server", 7)], [Leg(client, False, "server", client, "server", client)]
+    return [Leg(client, True, client, "server", client, "server", 7)], [
+        Leg(client, False, "server", client, "server", client)
+    ]
 
 
 def _through_nat(client: str) -> tuple[list[Leg], list[Leg]]:
@@ -177,7 +188,9 @@ def _rhythm(rng: np.random.Generator, count: int, days: Sequence[int] = (0, 1)) 
     return (world.START.timestamp() + day * _DAY + hour * 3600 + rng.integers(0, 3600, count)).astype(np.int64)
 
 
-def _connections(rng: np.random.Generator, start: np.ndarray, port: int, out: float, back: float, **more: Any) -> Connections:
+def _connections(
+    rng: np.random.Generator, start: np.ndarray, port: int, out: float, back: float, **more: Any
+) -> Connections:
     """Connections with log-normal sizes around `out` and `back` bytes."""
     count = len(start)
     return Connections(
@@ -217,20 +230,52 @@ class Shop:
 
     def _shoppers(self) -> None:
         rng, shoppers = self._rng("shoppers"), self._count(self.one.shoppers)
-        clients = self.records.numbers([f"{a}.{b}.{c}.{d}" for a, b, c, d in zip(*(rng.integers(low, high, 1500).tolist() for low, high in ((77, 99), (1, 250), (1, 250), (1, 250))), strict=True)])
+        clients = self.records.numbers(
+            [
+                f"{a}.{b}.{c}.{d}"
+                for a, b, c, d in zip(
+                    *(rng.integers(low, high, 1500).tolist() for low, high in ((77, 99), (1, 250), (1, 250), (1, 250))),
+                    strict=True,
+                )
+            ]
+        )
         for zone in ("a", "b"):
             start = _rhythm(rng, shoppers // 2)
             outside = clients[(rng.pareto(1.1, len(start)) * 20).astype(np.int64) % len(clients)]
-            self._send(_from_internet(f"alb-{zone}"), _connections(rng, start, 443, 2200, 40000, outside=outside), server=f"alb-{zone}")
+            self._send(
+                _from_internet(f"alb-{zone}"),
+                _connections(rng, start, 443, 2200, 40000, outside=outside),
+                server=f"alb-{zone}",
+            )
         for zone in ("a", "b"):
             for web in ("web-1", "web-2"):
-                self._send(_inside(f"alb-{zone}", web), _connections(rng, _rhythm(rng, shoppers // 4), 80, 2400, 38000), server=web, client=f"alb-{zone}")
+                self._send(
+                    _inside(f"alb-{zone}", web),
+                    _connections(rng, _rhythm(rng, shoppers // 4), 80, 2400, 38000),
+                    server=web,
+                    client=f"alb-{zone}",
+                )
         for web in ("web-1", "web-2"):
             for app in ("app-1", "app-2", "app-3"):
-                self._send(_inside(web, app), _connections(rng, _rhythm(rng, shoppers // 6), 8080, 1800, 9000), server=app, client=web)
+                self._send(
+                    _inside(web, app),
+                    _connections(rng, _rhythm(rng, shoppers // 6), 8080, 1800, 9000),
+                    server=app,
+                    client=web,
+                )
         for app in ("app-1", "app-2", "app-3"):
-            self._send(_inside(app, "db-primary"), _connections(rng, _rhythm(rng, shoppers // 6), 5432, 1400, 12000), server="db-primary", client=app)
-        self._send(_inside("web-1", "app-1", second=True), _connections(rng, _rhythm(rng, shoppers // 60), 8080, 900, 4000), server="app-1", client="web-1")
+            self._send(
+                _inside(app, "db-primary"),
+                _connections(rng, _rhythm(rng, shoppers // 6), 5432, 1400, 12000),
+                server="db-primary",
+                client=app,
+            )
+        self._send(
+            _inside("web-1", "app-1", second=True),
+            _connections(rng, _rhythm(rng, shoppers // 60), 8080, 900, 4000),
+            server="app-1",
+            client="web-1",
+        )
 
     def _outward(self) -> None:
         rng, shoppers = self._rng("outward"), self._count(self.one.shoppers)
@@ -238,11 +283,24 @@ class Shop:
         buckets = self.records.numbers(world.S3_ADDRESSES)
         for app in ("app-1", "app-2", "app-3"):
             start = _rhythm(rng, shoppers // 60)
-            self._send(_through_nat(app), _connections(rng, start, 443, 3000, 8000, outside=np.full(len(start), partner)), client=app)
+            self._send(
+                _through_nat(app),
+                _connections(rng, start, 443, 3000, 8000, outside=np.full(len(start), partner)),
+                client=app,
+            )
             start = _rhythm(rng, shoppers // 20)
-            self._send(_to_s3(app), _connections(rng, start, 443, 60000, 9000, outside=rng.choice(buckets, len(start))), client=app)
+            self._send(
+                _to_s3(app),
+                _connections(rng, start, 443, 60000, 9000, outside=rng.choice(buckets, len(start))),
+                client=app,
+            )
         ticks = np.arange(world.START.timestamp(), world.END.timestamp(), 30)
-        self._send(_inside("db-primary", "db-standby"), _connections(rng, ticks, 5432, 90000, 900), server="db-standby", client="db-primary")
+        self._send(
+            _inside("db-primary", "db-standby"),
+            _connections(rng, ticks, 5432, 90000, 900),
+            server="db-standby",
+            client="db-primary",
+        )
 
     def _people(self) -> None:
         """An operator at work: office to bastion, bastion to hosts, on both days."""
@@ -250,25 +308,51 @@ class Shop:
         start = np.concatenate([_rhythm(rng, 6, [day]) for day in (0, 1)])
         office = np.full(len(start), self.records.number(world.OFFICE))
         packets = rng.integers(200, 900, len(start))
-        self._send(_from_internet("bastion"), _connections(rng, start, 22, 30000, 60000, outside=office, packets_out=packets, packets_back=packets), server="bastion")
+        self._send(
+            _from_internet("bastion"),
+            _connections(rng, start, 22, 30000, 60000, outside=office, packets_out=packets, packets_back=packets),
+            server="bastion",
+        )
         for target in ("web-1", "app-1", "app-3"):
-            self._send(_inside("bastion", target), _connections(rng, start + 20, 22, 20000, 50000, packets_out=packets, packets_back=packets), server=target, client="bastion")
+            self._send(
+                _inside("bastion", target),
+                _connections(rng, start + 20, 22, 20000, 50000, packets_out=packets, packets_back=packets),
+                server=target,
+                client="bastion",
+            )
 
     def _noise(self) -> None:
         """Scanners knock everywhere, each a few times. The NAT gateway has no security group, so its interface accepts them."""
         rng, count = self._rng("noise"), self._count(2400)
-        sources = self.records.numbers([f"{a}.{b}.{c}.{d}" for a, b, c, d in zip(*(rng.integers(low, high, count // 3).tolist() for low, high in ((176, 191), (1, 250), (1, 250), (1, 250))), strict=True)])
+        sources = self.records.numbers(
+            [
+                f"{a}.{b}.{c}.{d}"
+                for a, b, c, d in zip(
+                    *(
+                        rng.integers(low, high, count // 3).tolist()
+                        for low, high in ((176, 191), (1, 250), (1, 250), (1, 250))
+                    ),
+                    strict=True,
+                )
+            ]
+        )
         ports = np.array([23, 445, 3389, 8080, 5900, 6379, 2375, 1433, 25, 8443, 9200, 21, 5060, 27017])
         for target in ("alb-a", "alb-b", "bastion", "nat-a"):
             start = _rhythm(rng, count // 4)
             some = _connections(rng, start, 0, 0, 0, outside=rng.choice(sources, len(start)))
-            some.server_port = np.where(rng.random(len(start)) < 0.6, rng.choice(ports, len(start)), rng.integers(1, 32000, len(start)))
+            some.server_port = np.where(
+                rng.random(len(start)) < 0.6, rng.choice(ports, len(start)), rng.integers(1, 32000, len(start))
+            )
             self._knock(target, some)
 
     def _knock(self, target: str, some: Connections) -> None:
         """Lone SYNs at a public address: rejected by the security group, unless the port is open or there is no group."""
         host = BY_NAME[target]
-        open_ports = [port for port in np.unique(some.server_port) if host.group and admitted(self.one, "198.18.0.1", host, int(port), None)]
+        open_ports = [
+            port
+            for port in np.unique(some.server_port)
+            if host.group and admitted(self.one, "198.18.0.1", host, int(port), None)
+        ]
         some = some.some(~np.isin(some.server_port, open_ports))
         some.out_flags, some.packets_out = SYN, np.ones(len(some), np.int64)
         some.out_bytes = np.full(len(some), 44)
@@ -298,27 +382,44 @@ class Shop:
         rng, count = self._rng("ssh-guessing"), int(how["connections"])
         start = np.sort(world.moment(how["at"]) + rng.integers(0, how["minutes"] * 60, count))
         packets = rng.integers(9, 16, count)
-        some = _connections(rng, start, 22, 1900, 2400, outside=np.full(count, self.records.number(world.GUESSER)), packets_out=packets, packets_back=packets - 1)
+        some = _connections(
+            rng,
+            start,
+            22,
+            1900,
+            2400,
+            outside=np.full(count, self.records.number(world.GUESSER)),
+            packets_out=packets,
+            packets_back=packets - 1,
+        )
         some.client_port = 20000 + rng.permutation(40000)[:count]
         self._send(_from_internet("bastion"), some, server="bastion")
 
     # --------------------------------------------------------------------------------------------------- records
 
-    def _send(self, route: tuple[list[Leg], list[Leg]], some: Connections, *, client: str = "", server: str = "") -> None:
+    def _send(
+        self, route: tuple[list[Leg], list[Leg]], some: Connections, *, client: str = "", server: str = ""
+    ) -> None:
         """Write connections along a route, split where a change of rules falls among them."""
-        changes = sorted(world.moment(how["at"]) for name, how in self.one.incidents.items() if name in ("blocked-database", "dead-return-path"))
+        changes = sorted(
+            world.moment(how["at"])
+            for name, how in self.one.incidents.items()
+            if name in ("blocked-database", "dead-return-path")
+        )
         edges = [-np.inf, *changes, np.inf]
         for early, late in zip(edges, edges[1:], strict=False):
             part = some.some((some.start >= early) & (some.start < late))
             if len(part):
                 self._send_under(route, part, client, server, float(part.start[0]))
 
-    def _send_under(self, route: tuple[list[Leg], list[Leg]], some: Connections, client: str, server: str, when: float) -> None:
+    def _send_under(
+        self, route: tuple[list[Leg], list[Leg]], some: Connections, client: str, server: str, when: float
+    ) -> None:
         """Write connections under the rules of one moment: as far as they get, and the reply as far as it gets."""
         out, back = route
         target = BY_NAME.get(server)
         port = int(some.server_port[0])
-        source = client or self.records.addresses[int(some.outside[0])] if client or some.outside is not None else ""
+        source = client or (self.records.addresses[int(some.outside[0])] if some.outside is not None else "")
         if target is not None and not admitted(self.one, source, target, port, when):
             self._refused(out, some)
             return
@@ -420,15 +521,30 @@ def _with_quiet_hours(columns: dict[str, np.ndarray], interval: int, one: Scenar
     hosts, slots = np.nonzero(~busy)
     begins = first + slots * interval
     extra = {name: np.zeros(len(hosts), kind) for name, kind in COLUMNS.items()}
-    extra |= {"host": hosts.astype(np.int16), "start": begins, "end": begins + interval - 1, "status": np.full(len(hosts), NODATA, np.int8)}
+    extra |= {
+        "host": hosts.astype(np.int16),
+        "start": begins,
+        "end": begins + interval - 1,
+        "status": np.full(len(hosts), NODATA, np.int8),
+    }
     joined = {name: np.concatenate([columns[name], extra[name].astype(kind)]) for name, kind in COLUMNS.items()}
     hole = one.incidents.get("missing-hour")
     if hole is None:
         return joined
-    slots = np.arange(world.moment(hole["skipdata_at"]), world.moment(hole["skipdata_at"]) + hole["skipdata_minutes"] * 60, interval, dtype=np.int64)
+    slots = np.arange(
+        world.moment(hole["skipdata_at"]),
+        world.moment(hole["skipdata_at"]) + hole["skipdata_minutes"] * 60,
+        interval,
+        dtype=np.int64,
+    )
     lost = {name: np.zeros(len(slots), kind) for name, kind in COLUMNS.items()}
     nat = next(number for number, host in enumerate(HOSTS) if host.kind == "nat")
-    lost |= {"host": np.full(len(slots), nat, np.int16), "start": slots, "end": slots + interval - 1, "status": np.full(len(slots), SKIPDATA, np.int8)}
+    lost |= {
+        "host": np.full(len(slots), nat, np.int16),
+        "start": slots,
+        "end": slots + interval - 1,
+        "status": np.full(len(slots), SKIPDATA, np.int8),
+    }
     return {name: np.concatenate([joined[name], lost[name].astype(kind)]) for name, kind in COLUMNS.items()}
 
 
@@ -448,7 +564,7 @@ def _lost(one: Scenario, columns: dict[str, np.ndarray]) -> np.ndarray:
     if hole is None:
         return np.zeros(len(columns["start"]), bool)
     begin = world.moment(hole["at"])
-    return (columns["end"] >= begin) & (columns["end"] < begin + hole["minutes"] * 60)
+    return np.asarray((columns["end"] >= begin) & (columns["end"] < begin + hole["minutes"] * 60))
 
 
 def table(one: Scenario, spec: FlowLogSpec, columns: dict[str, np.ndarray], addresses: Sequence[str]) -> pa.Table:
@@ -499,8 +615,18 @@ class _Columns:
         return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), words)
 
     def _word(self, name: str) -> pa.Array:
-        words = {"action": ["ACCEPT", "REJECT"], "log-status": ["OK", "NODATA", "SKIPDATA"], "flow-direction": ["ingress", "egress"], "type": ["IPv4"]}[name]
-        codes = {"action": self.c["action"], "log-status": self.c["status"], "flow-direction": self.c["egress"], "type": np.zeros(len(self.empty))}[name]
+        words = {
+            "action": ["ACCEPT", "REJECT"],
+            "log-status": ["OK", "NODATA", "SKIPDATA"],
+            "flow-direction": ["ingress", "egress"],
+            "type": ["IPv4"],
+        }[name]
+        codes = {
+            "action": self.c["action"],
+            "log-status": self.c["status"],
+            "flow-direction": self.c["egress"],
+            "type": np.zeros(len(self.empty)),
+        }[name]
         if name != "log-status":
             codes = np.where(self.empty, len(words), codes)
         return self._coded(codes, pa.array([*words, "-"]))

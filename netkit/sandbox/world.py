@@ -20,11 +20,25 @@ from netkit.flowlogs.fields import INVESTIGATION
 from netkit.flowlogs.table import FlowLogSpec
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-BUCKET, RESULTS_BUCKET, DATABASE, WORKGROUP = "netkit-sandbox-flow-logs", "netkit-sandbox-athena-results", "netkit_sandbox", "netkit"
+BUCKET, RESULTS_BUCKET, DATABASE, WORKGROUP = (
+    "netkit-sandbox-flow-logs",
+    "netkit-sandbox-athena-results",
+    "netkit_sandbox",
+    "netkit",
+)
 LOG_GROUP = "/netkit/sandbox/bad-day"
 LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/netkit-sandbox-flow-logs"
 START, END = datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
-NAMES = ("bad-day", "quiet", "blocked-database", "port-scan", "data-leak", "ssh-guessing", "dead-return-path", "missing-hour")
+NAMES = (
+    "bad-day",
+    "quiet",
+    "blocked-database",
+    "port-scan",
+    "data-leak",
+    "ssh-guessing",
+    "dead-return-path",
+    "missing-hour",
+)
 
 
 def ident(scenario: str, name: str, prefix: str) -> str:
@@ -86,7 +100,13 @@ HOSTS = (
     Host("db-primary", "db-a", "10.0.20.5", "db", kind="managed"),
     Host("db-standby", "db-b", "10.0.21.5", "db", kind="managed"),
 )
-PARTNER, OFFICE, LEAK, SCANNER, GUESSER = "151.101.64.81", "81.2.69.142", "185.220.101.34", "193.163.125.77", "141.98.11.23"
+PARTNER, OFFICE, LEAK, SCANNER, GUESSER = (
+    "151.101.64.81",
+    "81.2.69.142",
+    "185.220.101.34",
+    "193.163.125.77",
+    "141.98.11.23",
+)
 S3_ADDRESSES = ("52.216.8.10", "52.216.9.11", "54.231.128.12", "16.182.73.13")
 
 # (direction, protocol, first port, last port, peer): peer is a CIDR or the name of a group
@@ -100,7 +120,10 @@ GROUPS: dict[str, tuple[Rule, ...]] = {
 }
 # (rule number, egress, protocol, first port, last port, CIDR, allow)
 Entry = tuple[int, bool, int, int, int, str, bool]
-ALLOW_ALL: tuple[Entry, ...] = ((100, False, -1, 0, 65535, "0.0.0.0/0", True), (100, True, -1, 0, 65535, "0.0.0.0/0", True))
+ALLOW_ALL: tuple[Entry, ...] = (
+    (100, False, -1, 0, 65535, "0.0.0.0/0", True),
+    (100, True, -1, 0, 65535, "0.0.0.0/0", True),
+)
 APP_ACL: tuple[Entry, ...] = (
     (100, False, 6, 0, 65535, "0.0.0.0/0", True),
     (100, True, 6, 443, 443, "0.0.0.0/0", True),
@@ -131,7 +154,9 @@ class Scenario:
     @property
     def spec(self) -> FlowLogSpec:
         """What that flow log writes."""
-        return FlowLogSpec(ACCOUNT, REGION, resource_ids=(self.vpc_id,), fields=INVESTIGATION, bucket=BUCKET, prefix=self.name)
+        return FlowLogSpec(
+            ACCOUNT, REGION, resource_ids=(self.vpc_id,), fields=INVESTIGATION, bucket=BUCKET, prefix=self.name
+        )
 
     @property
     def table(self) -> str:
@@ -245,7 +270,9 @@ def _network(ec2: Any, one: Scenario, naming: Naming) -> dict[str, Any]:
     subnets = {}
     for subnet in SUBNETS:
         naming(subnet.name)
-        subnets[subnet.name] = ec2.create_subnet(vpc.id, subnet.cidr, availability_zone=subnet.zone, tags={"subnet": {"Name": subnet.name}})
+        subnets[subnet.name] = ec2.create_subnet(
+            vpc.id, subnet.cidr, availability_zone=subnet.zone, tags={"subnet": {"Name": subnet.name}}
+        )
     return subnets
 
 
@@ -253,12 +280,25 @@ def _groups(ec2: Any, one: Scenario, naming: Naming) -> dict[str, Any]:
     made = {}
     for name in GROUPS:
         naming(f"sg-{name}")
-        made[name] = ec2.create_security_group(f"{one.name}-{name}", f"{name} of the shop", one.vpc_id, tags={"Name": name})
+        made[name] = ec2.create_security_group(
+            f"{one.name}-{name}", f"{name} of the shop", one.vpc_id, tags={"Name": name}
+        )
     for name, rules in one.groups().items():
         for number, (_, protocol, first, last, peer) in enumerate(rules):
             naming(f"sgr-{name}-{number}")
-            sources = {"ip_ranges": [], "source_groups": [{"GroupId": made[peer].id}]} if peer in made else {"ip_ranges": [{"CidrIp": peer}], "source_groups": []}
-            ec2.authorize_security_group_ingress(made[name].id, {6: "tcp"}[protocol], str(first), str(last), sources["ip_ranges"], source_groups=sources["source_groups"])
+            sources = (
+                {"ip_ranges": [], "source_groups": [{"GroupId": made[peer].id}]}
+                if peer in made
+                else {"ip_ranges": [{"CidrIp": peer}], "source_groups": []}
+            )
+            ec2.authorize_security_group_ingress(
+                made[name].id,
+                {6: "tcp"}[protocol],
+                str(first),
+                str(last),
+                sources["ip_ranges"],
+                source_groups=sources["source_groups"],
+            )
     return made
 
 
@@ -266,9 +306,16 @@ def _hosts(ec2: Any, one: Scenario, naming: Naming, subnets: dict[str, Any], gro
     made = {}
     for host in HOSTS:
         naming(host.name)
-        addresses = [{"PrivateIpAddress": address, "Primary": not number} for number, address in enumerate(a for a in (host.address, host.second) if a)]
+        addresses = [
+            {"PrivateIpAddress": address, "Primary": not number}
+            for number, address in enumerate(a for a in (host.address, host.second) if a)
+        ]
         eni = ec2.create_network_interface(
-            subnets[host.subnet], host.address, addresses, group_ids=[groups[host.group].id] if host.group else [], description=_description(one, host),
+            subnets[host.subnet],
+            host.address,
+            addresses,
+            group_ids=[groups[host.group].id] if host.group else [],
+            description=_description(one, host),
             tags={} if host.kind == "load balancer" else {"Name": host.name},
         )
         assert eni.id == host.interface_id(one.name)
@@ -309,7 +356,11 @@ def _instance(ec2: Any, one: Scenario, naming: Naming, host: Host, eni: Any, gro
     made.id = wanted
     made.add_tags({"Name": host.name})
     ec2.reservations[reservation.id] = reservation
-    eni.instance, eni.device_index, eni.attach_time = made, 0, made.launch_time if hasattr(made, "launch_time") else None
+    eni.instance, eni.device_index, eni.attach_time = (
+        made,
+        0,
+        made.launch_time if hasattr(made, "launch_time") else None,
+    )
     eni.attachment_id = ident(one.name, host.name, "eni-attach")
 
 
@@ -340,7 +391,9 @@ def _gateways(ec2: Any, one: Scenario, naming: Naming, subnets: dict[str, Any], 
     ec2.create_route(private.id, "0.0.0.0/0", nat_gateway_id=nat.id)
     for name, subnet in subnets.items():
         naming(f"rtbassoc-{name}")
-        ec2.associate_route_table((public if name.startswith("public") else private).id, gateway_id=None, subnet_id=subnet.id)
+        ec2.associate_route_table(
+            (public if name.startswith("public") else private).id, gateway_id=None, subnet_id=subnet.id
+        )
     naming("vpce-s3")
     ec2.create_vpc_endpoint(one.vpc_id, f"com.amazonaws.{REGION}.s3", "Gateway", None, route_table_ids=[private.id])
 
@@ -350,15 +403,21 @@ def _acls(ec2: Any, one: Scenario, naming: Naming, subnets: dict[str, Any]) -> N
         naming(f"acl-{name}")
         acl = ec2.create_network_acl(one.vpc_id, tags=[{"Key": "Name", "Value": name}])
         for number, egress, protocol, first, last, cidr, allow in one.acl(name):
-            ec2.create_network_acl_entry(acl.id, number, str(protocol), "allow" if allow else "deny", egress, cidr, None, None, first, last, None)
-        current = next(other for other in ec2.network_acls.values() if any(link.subnet_id == subnets[name].id for link in other._associations.values()))
+            ec2.create_network_acl_entry(
+                acl.id, number, str(protocol), "allow" if allow else "deny", egress, cidr, None, None, first, last, None
+            )
+        current = next(
+            other
+            for other in ec2.network_acls.values()
+            if any(link.subnet_id == subnets[name].id for link in other._associations.values())
+        )
         naming(f"aclassoc-{name}")
         link = next(key for key, value in current._associations.items() if value.subnet_id == subnets[name].id)
         ec2.replace_network_acl_association(link, acl.id)
 
 
 def _flow_logs(ec2: Any, one: Scenario) -> None:
-    from moto.ec2.models.flow_logs import FlowLogs
+    from moto.ec2.models import flow_logs as moto_flow_logs
     from moto.glue.models import glue_backends
     from sqlglot import parse_one
 
@@ -366,13 +425,28 @@ def _flow_logs(ec2: Any, one: Scenario) -> None:
     from netkit.sandbox.athena import table_input
 
     spec = one.spec
-    flow_log = FlowLogs(ec2, one.flow_log_id, one.vpc_id, "ALL", spec.log_destination, None, None, 600, "s3", log_format(spec.fields))  # type: ignore[arg-type]
-    flow_log.destination_options = spec.create_request()["DestinationOptions"]  # type: ignore[attr-defined]
+    kind: Any = moto_flow_logs.FlowLogs  # typed as abstract, and is not
+    flow_log = kind(
+        ec2, one.flow_log_id, one.vpc_id, "ALL", spec.log_destination, None, None, 600, "s3", log_format(spec.fields)
+    )
+    flow_log.destination_options = spec.create_request()["DestinationOptions"]
     flow_log.creation_time = START
     flow_log.add_tags({"Name": f"shop-{one.name}"})
     ec2.flow_logs[flow_log.id] = flow_log
-    glue_backends[ACCOUNT][REGION].create_table(DATABASE, one.table, table_input(parse_one(spec.ddl(DATABASE, one.table), read="athena")))  # type: ignore[arg-type]
+    tree: Any = parse_one(spec.ddl(DATABASE, one.table), read="athena")
+    glue_backends[ACCOUNT][REGION].create_table(DATABASE, one.table, table_input(tree))
     if one.name == "bad-day":
         second = ident(one.name, "flow-log-cwl", "fl")
         group_arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{LOG_GROUP}"
-        ec2.flow_logs[second] = FlowLogs(ec2, second, one.vpc_id, "ALL", group_arn, LOG_GROUP, LOG_ROLE, 600, "cloud-watch-logs", log_format(spec.fields))
+        ec2.flow_logs[second] = kind(
+            ec2,
+            second,
+            one.vpc_id,
+            "ALL",
+            group_arn,
+            LOG_GROUP,
+            LOG_ROLE,
+            600,
+            "cloud-watch-logs",
+            log_format(spec.fields),
+        )

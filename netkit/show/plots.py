@@ -33,7 +33,9 @@ def _figure(title: str, *, height: int = 420, **layout: Any) -> Figure:
 
 def _nothing(title: str, words: str) -> Figure:
     figure = _figure(title, height=180)
-    figure.add_annotation(text=words, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14, "color": "#5b6b7a"})
+    figure.add_annotation(
+        text=words, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14, "color": "#5b6b7a"}
+    )
     return figure.update_xaxes(visible=False).update_yaxes(visible=False)
 
 
@@ -50,7 +52,11 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
     if frame.empty:
         return _nothing(title, "no records in this window")
     figure = _figure(title, barmode="stack", legend=_LEGEND, bargap=0)
-    step = int(frame["bucket"].drop_duplicates().sort_values().diff().dropna().min() or 300) if frame["bucket"].nunique() > 1 else 300
+    step = (
+        int(frame["bucket"].drop_duplicates().sort_values().diff().dropna().min() or 300)
+        if frame["bucket"].nunique() > 1
+        else 300
+    )
     for action, colour in ACTIONS.items():
         rows = frame[frame["action"] == action]
         figure.add_bar(
@@ -59,14 +65,47 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
             hovertemplate=f"%{{x|%Y-%m-%d %H:%M}}Z {action}<br>%{{customdata[0]:,}} records<br>%{{customdata[1]:,}} packets<br>%{{customdata[2]:.3s}}B<extra></extra>",
         )  # fmt: skip
     for start, end in _missing(frame["bucket"], step):
-        figure.add_vrect(x0=_stamp(start), x1=_stamp(end), fillcolor=GREY, opacity=0.35, line_width=0, annotation_text="no records", annotation_position="top left")
+        figure.add_vrect(
+            x0=_stamp(start),
+            x1=_stamp(end),
+            fillcolor=GREY,
+            opacity=0.35,
+            line_width=0,
+            annotation_text="no records",
+            annotation_position="top left",
+        )
     buttons = [
-        {"label": words, "method": "update", "args": [{"y": [frame.loc[frame["action"] == action, name].astype(float).tolist() for action in ACTIONS]}, {"yaxis.title.text": words}]}
+        {
+            "label": words,
+            "method": "update",
+            "args": [
+                {"y": [frame.loc[frame["action"] == action, name].astype(float).tolist() for action in ACTIONS]},
+                {"yaxis.title.text": words},
+            ],
+        }
         for name, words in _MEASURES.items()
     ]
     chosen = list(_MEASURES).index(measure)
-    figure.update_layout(updatemenus=[{"type": "buttons", "direction": "right", "buttons": buttons, "active": chosen, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "pad": {"t": 0}}], margin_t=96, title_y=0.97)
-    return figure.update_xaxes(title="time (UTC)").update_yaxes(title=_MEASURES[measure], tickformat=".3~s", rangemode="tozero")
+    figure.update_layout(
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "right",
+                "buttons": buttons,
+                "active": chosen,
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "pad": {"t": 0},
+            }
+        ],
+        margin_t=96,
+        title_y=0.97,
+    )
+    return figure.update_xaxes(title="time (UTC)").update_yaxes(
+        title=_MEASURES[measure], tickformat=".3~s", rangemode="tozero"
+    )
 
 
 def _stamp(seconds: int) -> pd.Timestamp:
@@ -85,15 +124,31 @@ def talkers(frame: pd.DataFrame, *, most: int = 24, title: str = "Who talks to w
     """
     if frame.empty:
         return _nothing(title, "nobody talks to anybody")
-    sums = frame.groupby(["client_group", "service", "server_group"], as_index=False)["bytes"].sum().sort_values("bytes", ascending=False)
+    sums = pd.DataFrame(frame.groupby(["client_group", "service", "server_group"], as_index=False)["bytes"].sum())
+    sums = sums.sort_values("bytes", ascending=False)
     shown, rest = sums.head(most), sums.iloc[most:]
     if len(rest):
-        other = pd.DataFrame([{"client_group": f"other ({len(rest)})", "service": "other", "server_group": "other ", "bytes": rest["bytes"].sum()}])
+        other = pd.DataFrame(
+            [
+                {
+                    "client_group": f"other ({len(rest)})",
+                    "service": "other",
+                    "server_group": "other ",
+                    "bytes": rest["bytes"].sum(),
+                }
+            ]
+        )
         shown = pd.concat([shown, other], ignore_index=True)
-    left = shown.groupby(["client_group", "service"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
-    right = shown.groupby(["service", "server_group"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
+    left = (
+        shown.groupby(["client_group", "service"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
+    )
+    right = (
+        shown.groupby(["service", "server_group"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
+    )
     # Names carry their column, so that a group that is both client and server has a node on either side.
-    ends = pd.concat([left.assign(a="c:" + left["a"], b="s:" + left["b"]), right.assign(a="s:" + right["a"], b="d:" + right["b"])])
+    ends = pd.concat(
+        [left.assign(a="c:" + left["a"], b="s:" + left["b"]), right.assign(a="s:" + right["a"], b="d:" + right["b"])]
+    )
     nodes = list(dict.fromkeys([*ends["a"], *ends["b"]]))
     colours = [{"c": PALETTE[0], "s": PALETTE[1], "d": PALETTE[2]}[node[0]] for node in nodes]
     place = {node: number for number, node in enumerate(nodes)}
@@ -114,7 +169,10 @@ def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port 
     if frame.empty:
         return _nothing(title, "nothing was rejected")
     named = frame.assign(
-        label=[f"{protocol_name(int(p))} {service_name(port, int(p)) or port}" for port, p in zip(frame["dstport"], frame["protocol"], strict=True)],
+        label=[
+            f"{protocol_name(int(p))} {service_name(port, int(p)) or port}"
+            for port, p in zip(frame["dstport"], frame["protocol"], strict=True)
+        ],
         time=_time(frame["bucket"]),
     )
     grid = named.pivot_table(index="label", columns="time", values="records", aggfunc="sum")
@@ -149,7 +207,9 @@ def scan_scatter(frame: pd.DataFrame, *, title: str = "What was tried: time by p
             customdata=rows[["dstaddr"]].to_numpy(),
             hovertemplate=f"%{{x|%H:%M:%S}}Z<br>{source} to %{{customdata[0]}} port %{{y}}<br>%{{text}}<extra></extra>",
         )  # fmt: skip
-    return figure.update_xaxes(title="time (UTC); a cross is a REJECT").update_yaxes(title="destination port", rangemode="tozero")
+    return figure.update_xaxes(title="time (UTC); a cross is a REJECT").update_yaxes(
+        title="destination port", rangemode="tozero"
+    )
 
 
 def hop_ladder(frame: pd.DataFrame, *, title: str = "One flow, hop by hop") -> Figure:
@@ -164,7 +224,9 @@ def hop_ladder(frame: pd.DataFrame, *, title: str = "One flow, hop by hop") -> F
     place = {name: number for number, name in enumerate(rails)}
     figure = _figure(title, height=max(320, 58 * len(frame) + 150), showlegend=False)
     for name, x in place.items():
-        figure.add_scatter(x=[x, x], y=[0.3, -len(frame) - 0.5], mode="lines", line={"color": GREY, "dash": "dot"}, hoverinfo="skip")
+        figure.add_scatter(
+            x=[x, x], y=[0.3, -len(frame) - 0.5], mode="lines", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"
+        )
         figure.add_annotation(x=x, y=0.55, text=f"<b>{name}</b>", showarrow=False, font={"size": 12})
     for row_number, row in enumerate(frame.to_dict("records"), 1):
         _arrow(figure, row, place[row["source_label"]], place[row["destination_label"]], -row_number)
@@ -176,13 +238,34 @@ def _arrow(figure: Figure, row: dict[Any, Any], start: int, end: int, y: float) 
     stopped = row["action"] == "REJECT"
     colour = REJECT if stopped else ACCEPT
     tip = start + (end - start) * (0.8 if stopped else 0.98)
-    figure.add_annotation(x=tip, y=y, ax=start, ay=y, xref="x", yref="y", axref="x", ayref="y", showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=colour, text="")
+    figure.add_annotation(
+        x=tip,
+        y=y,
+        ax=start,
+        ay=y,
+        xref="x",
+        yref="y",
+        axref="x",
+        ayref="y",
+        showarrow=True,
+        arrowhead=2,
+        arrowwidth=2,
+        arrowcolor=colour,
+        text="",
+    )
     if stopped:
         figure.add_annotation(x=tip, y=y, text="<b>✕</b>", showarrow=False, font={"color": REJECT, "size": 18})
     words = f"{row['srcaddr']} → {row['dstaddr']}, {int(row['packets']):,} packets, {_si(row['bytes'])}B"
     seen = f"seen at {row['label']}" + (f", {row['flow_direction']}" if row.get("flow_direction") else "")
     figure.add_annotation(x=(start + end) / 2, y=y, yshift=13, text=words, showarrow=False, font={"size": 11})
-    figure.add_annotation(x=(start + end) / 2, y=y, yshift=-12, text=f"<i>{seen}</i>", showarrow=False, font={"size": 10, "color": "#5b6b7a"})
+    figure.add_annotation(
+        x=(start + end) / 2,
+        y=y,
+        yshift=-12,
+        text=f"<i>{seen}</i>",
+        showarrow=False,
+        font={"size": 10, "color": "#5b6b7a"},
+    )
 
 
 def _si(count: float) -> str:
@@ -202,10 +285,16 @@ def coverage_strip(frame: pd.DataFrame, *, title: str = "Coverage: what each int
     if frame.empty:
         return _nothing(title, "no interface is in the log")
     order = {name: number for number, name in enumerate(STATES)}
-    grid = frame.assign(code=frame["state"].map(order), time=_time(frame["bucket"])).pivot_table(index="label", columns="time", values="code", aggfunc="max")
+    grid = frame.assign(code=frame["state"].map(order), time=_time(frame["bucket"])).pivot_table(
+        index="label", columns="time", values="code", aggfunc="max"
+    )
     words = grid.map(lambda code: list(STATES)[int(code)] if pd.notna(code) else "")
     edges = [number / len(STATES) for number in range(len(STATES) + 1)]
-    scale = [pair for number, colour in enumerate(STATES.values()) for pair in ((edges[number], colour), (edges[number + 1], colour))]
+    scale = [
+        pair
+        for number, colour in enumerate(STATES.values())
+        for pair in ((edges[number], colour), (edges[number + 1], colour))
+    ]
     figure = _figure(title, height=max(260, 24 * len(grid) + 150))
     figure.add_heatmap(
         x=grid.columns, y=grid.index, z=grid.to_numpy(), customdata=words.to_numpy(), colorscale=scale, zmin=-0.5, zmax=len(STATES) - 0.5, ygap=3,
@@ -229,7 +318,9 @@ def egress_bars(frame: pd.DataFrame, *, most: int = 20, title: str = "What leave
             x=rows["bytes"].astype(float), y=rows["label"], name=str(path), orientation="h", marker_color=PALETTE[number % len(PALETTE)],
             customdata=rows[["source"]].to_numpy(), hovertemplate="%{customdata[0]} to %{y}<br>%{x:.3s}B<extra>%{fullData.name}</extra>",
         )  # fmt: skip
-    return figure.update_xaxes(title="bytes sent", tickformat=".3~s").update_yaxes(automargin=True, autorange="reversed", type="category")
+    return figure.update_xaxes(title="bytes sent", tickformat=".3~s").update_yaxes(
+        automargin=True, autorange="reversed", type="category"
+    )
 
 
 def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP connections end, by server") -> Figure:
@@ -241,10 +332,17 @@ def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP c
         return _nothing(title, "no TCP connection was opened in this window")
     top = frame.head(most)
     figure = _figure(title, height=max(300, 26 * len(top) + 150), barmode="stack", barnorm="percent", legend=_LEGEND)
-    colours: Sequence[tuple[str, str]] = (("established", ACCEPT), ("refused", "#E69F00"), ("unanswered", GREY), ("rejected", REJECT))
+    colours: Sequence[tuple[str, str]] = (
+        ("established", ACCEPT),
+        ("refused", "#E69F00"),
+        ("unanswered", GREY),
+        ("rejected", REJECT),
+    )
     for outcome, colour in colours:
         figure.add_bar(
             x=top[outcome].astype(float), y=top["label"], name=outcome, orientation="h", marker_color=colour,
             customdata=top[[outcome]].to_numpy(), hovertemplate="%{y}<br>%{customdata[0]:,} " + outcome + "<extra></extra>",
         )  # fmt: skip
-    return figure.update_xaxes(title="share of connections (%)").update_yaxes(automargin=True, autorange="reversed", type="category")
+    return figure.update_xaxes(title="share of connections (%)").update_yaxes(
+        automargin=True, autorange="reversed", type="category"
+    )

@@ -20,7 +20,14 @@ ROWS = 25
 
 
 def select_pairs(
-    frame: pd.DataFrame, *, protocol: str = "", port: int = 0, cidr: str = "", start: int = 0, end: int = 0, text: str = ""
+    frame: pd.DataFrame,
+    *,
+    protocol: str = "",
+    port: int = 0,
+    cidr: str = "",
+    start: int = 0,
+    end: int = 0,
+    text: str = "",
 ) -> pd.DataFrame:
     """The conversations that some knobs keep. Raises InputError for a CIDR that is none.
 
@@ -47,9 +54,14 @@ def select_pairs(
 def pair_table(frame: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     """The conversations as people read them: names, service, bytes and packets both ways, first and last seen (UTC)."""
     top = frame.head(ROWS)
-    times = {name: pd.to_datetime(top[name].astype("int64"), unit="s", utc=True).dt.strftime("%m-%d %H:%M:%SZ") for name in ("first_seen", "last_seen")}
+    times = {
+        name: pd.to_datetime(top[name].astype("int64"), unit="s", utc=True).dt.strftime("%m-%d %H:%M:%SZ")
+        for name in ("first_seen", "last_seen")
+    }
     shown = {"client": top["client"].map(book.label), "server": top["server"].map(book.label)}
-    service = [f"{protocol_name(int(number))}/{port}" for number, port in zip(top["protocol"], top["server_port"], strict=True)]
+    service = [
+        f"{protocol_name(int(number))}/{port}" for number, port in zip(top["protocol"], top["server_port"], strict=True)
+    ]
     counts = {name: top[name] for name in ("connections", "bytes_out", "bytes_back", "packets_out", "packets_back")}
     return pd.DataFrame({**shown, "service": service, **counts, **times})
 
@@ -81,19 +93,41 @@ def explorer(
 class _Explorer:
     """The knobs and what they drive."""
 
-    def __init__(self, frame: pd.DataFrame, book: AddressBook, records: Any, protocol: str, port: int, cidr: str) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, book: AddressBook, records: Any, protocol: str, port: int, cidr: str
+    ) -> None:
         self.frame, self.book, self.records = frame, book, records
         first, last = int(frame["first_seen"].min()), int(frame["last_seen"].max())
         step = max(60, (last - first) // 200)
         options = [(f"{datetime.fromtimestamp(one, UTC):%m-%d %H:%M}Z", one) for one in range(first, last + step, step)]
         wide = {"description_width": "70px"}
-        self.time = w.SelectionRangeSlider(options=options, index=(0, len(options) - 1), description="time", layout={"width": "95%"}, style=wide, continuous_update=False)
+        self.time = w.SelectionRangeSlider(
+            options=options,
+            index=(0, len(options) - 1),
+            description="time",
+            layout={"width": "95%"},
+            style=wide,
+            continuous_update=False,
+        )
         names = sorted({protocol_name(int(number)) for number in frame["protocol"]})
-        self.protocol = w.Dropdown(options=[("any", ""), *((name, name) for name in names)], value=protocol if protocol in names else "", description="protocol", style=wide)
-        self.port = w.BoundedIntText(value=port, min=0, max=65535, description="port (0 any)", style={"description_width": "90px"})
-        self.cidr = w.Text(value=cidr, placeholder="10.0.1.0/24", description="CIDR", continuous_update=False, style=wide)
-        self.text = w.Text(value="", placeholder="part of an address", description="find", continuous_update=False, style=wide)
-        self.pair = w.Dropdown(options=[("choose a pair", None)], description="records of", layout={"width": "95%"}, style=wide)
+        self.protocol = w.Dropdown(
+            options=[("any", ""), *((name, name) for name in names)],
+            value=protocol if protocol in names else "",
+            description="protocol",
+            style=wide,
+        )
+        self.port = w.BoundedIntText(
+            value=port, min=0, max=65535, description="port (0 any)", style={"description_width": "90px"}
+        )
+        self.cidr = w.Text(
+            value=cidr, placeholder="10.0.1.0/24", description="CIDR", continuous_update=False, style=wide
+        )
+        self.text = w.Text(
+            value="", placeholder="part of an address", description="find", continuous_update=False, style=wide
+        )
+        self.pair = w.Dropdown(
+            options=[("choose a pair", None)], description="records of", layout={"width": "95%"}, style=wide
+        )
         self.help, self.view, self.detail = w.HTML(), w.Output(), w.Output()
         for knob in (self.time, self.protocol, self.port, self.cidr, self.text):
             knob.observe(lambda _: self.update(), "value")
@@ -106,7 +140,13 @@ class _Explorer:
             self.draw(chosen)
         rows = w.HBox([self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
         panel = w.VBox([self.time, rows, self.help, self.view, self.pair, self.detail])
-        bundle = {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0, "model_id": panel.model_id}}
+        bundle = {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": panel.model_id,
+            }
+        }
         display({**bundle, "text/html": self.page(chosen), "text/plain": "explorer"}, raw=True)
 
     def page(self, chosen: pd.DataFrame) -> str:
@@ -117,7 +157,15 @@ class _Explorer:
         """Follow the knobs; a CIDR that is none gives a line of help."""
         start, end = self.time.value
         try:
-            chosen = select_pairs(self.frame, protocol=self.protocol.value, port=self.port.value, cidr=self.cidr.value.strip(), start=start, end=end + 1, text=self.text.value.strip())
+            chosen = select_pairs(
+                self.frame,
+                protocol=self.protocol.value,
+                port=self.port.value,
+                cidr=self.cidr.value.strip(),
+                start=start,
+                end=end + 1,
+                text=self.text.value.strip(),
+            )
         except InputError as problem:
             self.help.value = f"<span style='color:#c62828'>{problem.what}. {problem.hint}</span>"
             return
@@ -135,7 +183,10 @@ class _Explorer:
     def offer(self, chosen: pd.DataFrame) -> None:
         """The pairs that can be opened."""
         pairs = chosen.head(ROWS)[["client", "server"]].drop_duplicates().itertuples(index=False)
-        self.pair.options = [("choose a pair", None), *((f"{self.book.label(a)} → {self.book.label(b)}", (a, b)) for a, b in pairs)]
+        self.pair.options = [
+            ("choose a pair", None),
+            *((f"{self.book.label(a)} → {self.book.label(b)}", (a, b)) for a, b in pairs),
+        ]
 
     def open_pair(self) -> None:
         """Fetch and show the records of the chosen pair."""
