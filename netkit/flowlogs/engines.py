@@ -259,18 +259,18 @@ class FileEngine:
     def _fetch(self, text: str, bound: Sequence[Value] = ()) -> pd.DataFrame:
         try:
             return self._db.execute(text, list(bound)).df()
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as problem:
-            why = f"the file cannot be read to its end: {_first_line(problem)}"
-            raise SourceError(why, subject=self._culprit(), hint="fetch it again") from None
         except duckdb.Error as problem:
-            raise QueryFailed(f"DuckDB failed the query: {_first_line(problem)}") from None
+            why = _first_line(problem)
+            if culprit := self._culprit():
+                raise SourceError(f"the file cannot be read to its end: {why}", subject=culprit, hint="fetch it again") from None
+            raise QueryFailed(f"DuckDB failed the query: {why}") from None
 
     def _culprit(self) -> str:
         """The first file that cannot be read by itself; DuckDB does not always name it."""
         for layout, paths in self._groups.items():
             for path in paths:
                 try:
-                    self._db.execute(files.count_sql(layout, path)).fetchall()
+                    self._db.execute(files.touch_sql(layout, path)).fetchall()
                 except duckdb.Error:
                     return str(path)
         return ""

@@ -100,13 +100,13 @@ def sniff(path: Path) -> Layout:
 
 
 def _head(path: Path, *, packed: bool) -> list[str]:
-    """The first lines of a file, whole ones only."""
+    """The first lines of a file, whole ones only, with their ends."""
     with gzip.open(path, "rb") if packed else path.open("rb") as file:
         block = file.read(_HEAD_BYTES)
-    text = block.decode("utf-8", "replace")
+    text = block.decode("utf-8-sig", "replace")
     if text.count("\ufffd") * 20 > len(text):
         return []
-    lines = text.splitlines()
+    lines = re.split(r"(?<=\n)", text)
     return [line for line in (lines[:-1] if len(block) == _HEAD_BYTES else lines) if line.strip()]
 
 
@@ -133,7 +133,9 @@ def _sniff_text(lines: Sequence[str], path: Path, compression: str) -> Layout:
         raise SourceError(
             "the file is empty or not text", subject=str(path), hint="flow logs are text, gzip or Parquet"
         )
-    separator = _cutter(lines)
+    ends = {line.endswith("\r\n") for line in lines if line.endswith("\n")}
+    lines = [line.strip() for line in lines]
+    separator = _BLANKS if len(ends) == 2 else _cutter(lines)
     first = _split(lines[0], separator)
     names = tuple(word.strip().strip('"').replace("-", "_") for word in first)
     if sum(name in COLUMNS for name in names) >= max(2, len(names) - 3):
@@ -232,14 +234,15 @@ def _text(column: str) -> str:
 def _csv(
     layout: Layout, paths: Sequence[Path], type_of: Callable[[str], str], *, rejects: bool, named: bool = False
 ) -> str:
-    """A read_csv call. strict_mode=false lets line ends differ within a file; with no quote character it changes nothing else."""
+    """A read_csv call. Only whole lines are read without strict_mode: that lets line ends differ, but cuts off what is too much."""
     types = ", ".join(f"{quoted(name)}: '{type_of(name)}'" for name in layout.columns)
     separator = layout.separator.replace("\t", "\\t")
     options = ", store_rejects=true, rejects_limit=0" if rejects else ""
     options += ", filename='nk_file'" if named else ""
+    strict = str(layout.separator != _NO_SUCH_SIGN).lower()
     return (
         f"read_csv([{', '.join(quoted(str(path)) for path in paths)}], delim='{separator}', header={str(layout.header).lower()},"
-        f" auto_detect=false, nullstr='-', quote='', escape='', strict_mode=false, compression='{layout.compression}',"
+        f" auto_detect=false, nullstr='-', quote='', escape='', strict_mode={strict}, compression='{layout.compression}',"
         f" columns={{{types}}}{options})"
     )
 
@@ -249,10 +252,10 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def count_sql(layout: Layout, path: Path) -> str:
-    """Count the lines or records of one file, to see whether it can be read to its end."""
+def touch_sql(layout: Layout, path: Path) -> str:
+    """Read all of one file, to see whether that can be done."""
     source = _parquet([path]) if layout.kind == "parquet" else _csv(layout, [path], _text, rejects=True)
-    return f"SELECT count(*) FROM {source}"
+    return f"SELECT max(hash(record)) FROM {source} AS record"
 
 
 def _typed(name: str) -> str:
