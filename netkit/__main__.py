@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.set_defaults(call=_sandbox)
     down = commands.add_parser("teardown", help="remove what a plan made")
     down.add_argument("run_id", help="the id that the plan showed; its ledger is runs/ledger/ID.jsonl")
+    down.add_argument("--ledger", type=Path, default=Path("runs/ledger"), metavar="FOLDER", help="where that ledger is")
     down.add_argument("--armed", action="store_true", help="do it; without this it only shows")
     for name, default in (("target", "sandbox"), ("region", "us-east-1"), ("profile", ""), ("account-id", "")):
         down.add_argument(f"--{name}", default=default)
@@ -98,11 +99,15 @@ def _sandbox(args: argparse.Namespace) -> int:
 
 
 def _teardown(args: argparse.Namespace) -> int:
-    from netkit.plan import teardown
+    from netkit.plan import made, teardown
     from netkit.session import connect
 
+    if not args.armed:
+        _out(made(args.run_id, folder=args.ledger).to_string(index=False))
+        _out("nothing was removed; --armed does it")
+        return 0
     session = connect(target=args.target, region=args.region, profile=args.profile, account_id=args.account_id)
-    _out(teardown(session, args.run_id, armed=args.armed).to_string(index=False))
+    _out(teardown(session, args.run_id, folder=args.ledger, armed=True).to_string(index=False))
     return 0
 
 

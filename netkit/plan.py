@@ -44,6 +44,7 @@ PREVIEW_COLUMNS = (
     "monthly_usd", "undo", "after",
 )  # fmt: skip
 APPLIED_COLUMNS = ("step", "resource", "name", "outcome", "reason")
+MADE_COLUMNS = ("step", "resource", "name", "state", "time", "undo")
 REMOVED_COLUMNS = ("step", "resource", "name", "outcome", "reason")
 STATEMENTS_UNDO = "remove_bucket_policy_statements"  # the one undo that is not a single boto3 call
 
@@ -414,6 +415,45 @@ class Plan:
         return kept
 
 
+def made(run_id: str, *, folder: Path = LEDGER_FOLDER) -> pd.DataFrame:
+    """What teardown would take back, by the ledger alone, in its order: MADE_COLUMNS; time in UTC, undo is a command line.
+
+    state is result, partial, or intent where the run was cut short and only AWS knows. Raises InputError without a ledger.
+    """
+    ledger, intents = _opened(run_id, folder)
+    rows = [
+        (key, line["resource"], line["name"], ledger.state(key), line["time"], _undo_line((_undos(ledger, key) or [line["undo"]])[-1], line["region"]))
+        for key, line in reversed(intents.items())
+        if ledger.made(key) and line["undo"] is not None
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(MADE_COLUMNS))
+
+
+def _undo_line(undo: Mapping[str, Any], region: str) -> str:
+    return aws_command(undo["service"], undo["operation"], _shown_again(undo["request"]), region)
+
+
+def _shown_again(value: Any) -> Any:
+    """As _shown, for a Ref as the ledger writes it."""
+    if isinstance(value, Mapping):
+        return f"<{value['$ref']}>" if "$ref" in value else {name: _shown_again(one) for name, one in value.items()}
+    return value
+
+
+def _opened(run_id: str, folder: Path) -> tuple[Ledger, dict[str, dict[str, Any]]]:
+    """A run's ledger and the last intent of each step, in order of the first. Raises InputError where there is none."""
+    ledger = Ledger(folder / f"{run_id}.jsonl")
+    named = re.fullmatch(r"nk-[0-9a-f]{12}", run_id)
+    intents = {line["step"]: line for line in ledger.lines() if line["event"] == "intent"} if named else {}
+    if not intents:
+        raise InputError(
+            f"there is no ledger of a run {run_id[:40]!r}",
+            subject=str(folder),
+            hint="its name is in the netkit:run tag",
+        )
+    return ledger, intents
+
+
 def teardown(session: Session, run_id: str, *, folder: Path = LEDGER_FOLDER, armed: bool = False) -> pd.DataFrame:
     """Undo what a run made, in reverse order, and return one row for each: REMOVED_COLUMNS.
 
@@ -423,14 +463,7 @@ def teardown(session: Session, run_id: str, *, folder: Path = LEDGER_FOLDER, arm
 
     Raises NotArmedError unless armed, and InputError for a run without a ledger, or one of another account or region.
     """
-    ledger = Ledger(folder / f"{run_id}.jsonl")
-    intents = {line["step"]: line for line in ledger.lines() if line["event"] == "intent"}
-    if not re.fullmatch(r"nk-[0-9a-f]{12}", run_id) or not intents:
-        raise InputError(
-            f"there is no ledger of a run {run_id[:40]!r}",
-            subject=str(folder),
-            hint="its name is in the netkit:run tag",
-        )
+    ledger, intents = _opened(run_id, folder)
     for line in intents.values():
         if (line["account"], line["region"]) != (session.account_id, session.region):
             raise InputError(

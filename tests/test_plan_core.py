@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from inprocess import ACCOUNT, REGION, account, calls, only_watch, writes
+from inprocess import ACCOUNT, REGION, Kill, account, calls, only_watch, writes
 
 from netkit.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
 from netkit.plan import (
     APPLIED_COLUMNS,
+    MADE_COLUMNS,
     PREVIEW_COLUMNS,
     REMOVED_COLUMNS,
     RUN_TAG,
@@ -30,6 +31,7 @@ from netkit.plan import (
     Undo,
     aws_command,
     if_there,
+    made,
     teardown,
 )
 from netkit.session import Session
@@ -37,8 +39,8 @@ from netkit.session import Session
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    with account(monkeypatch) as made:
-        yield made
+    with account(monkeypatch) as one:
+        yield one
 
 
 def owner(session: Session, folder: Path, what: str = "a network") -> Owner:
@@ -94,11 +96,11 @@ def planned(session: Session) -> list[str]:
 def test_looking_changes_nothing_and_says_everything(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with calls(monkeypatch, only_watch) as made:
+    with calls(monkeypatch, only_watch) as seen:
         one = plan(session, tmp_path)
         frame = one.preview()
         text, page = str(one), one._repr_html_()
-    assert not writes(made)
+    assert not writes(seen)
     assert not list(tmp_path.iterdir())
     assert tuple(frame.columns) == PREVIEW_COLUMNS
     assert frame["action"].tolist() == ["create", "create"]
@@ -121,9 +123,9 @@ def test_the_run_id_follows_from_account_region_and_what(session: Session, tmp_p
 
 def test_unarmed_nothing_happens(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = plan(session, tmp_path)
-    with calls(monkeypatch, only_watch) as made, pytest.raises(NotArmedError, match="nothing was changed"):
+    with calls(monkeypatch, only_watch) as seen, pytest.raises(NotArmedError, match="nothing was changed"):
         one.apply()
-    assert not made
+    assert not seen
 
 
 def test_applied_with_the_id_of_the_step_before(session: Session, tmp_path: Path) -> None:
@@ -167,9 +169,9 @@ def test_a_conflict_stops_everything_before_the_first_call(
     )
     one = plan(session, tmp_path)
     assert [step.key for step in one.conflicts] == ["vpc"]
-    with calls(monkeypatch, only_watch) as made, pytest.raises(ConflictError) as refused:
+    with calls(monkeypatch, only_watch) as seen, pytest.raises(ConflictError) as refused:
         one.apply(armed=True)
-    assert not writes(made)
+    assert not writes(seen)
     assert "10.8.0.0/16 there, 10.9.0.0/16 asked for" in str(refused.value)
     assert planned(session) == ["10.8.0.0/16"]
 
@@ -185,9 +187,9 @@ def test_a_conflict_that_came_up_after_planning(
         TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "planned"}]}],
     )
     assert not one.conflicts
-    with calls(monkeypatch, only_watch) as made, pytest.raises(ConflictError):
+    with calls(monkeypatch, only_watch) as seen, pytest.raises(ConflictError):
         one.apply(armed=True)
-    assert not writes(made)
+    assert not writes(seen)
 
 
 def test_a_refused_step_names_aws_words_and_keeps_what_was_done(session: Session, tmp_path: Path) -> None:
@@ -298,9 +300,9 @@ def test_the_client_token_is_the_same_until_an_attempt_has_ended(session: Sessio
 def test_teardown_says_what_it_removed(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = plan(session, tmp_path)
     one.apply(armed=True)
-    with calls(monkeypatch, only_watch) as made, pytest.raises(NotArmedError):
+    with calls(monkeypatch, only_watch) as seen, pytest.raises(NotArmedError):
         teardown(session, one.run_id, folder=tmp_path)
-    assert not made
+    assert not seen
     frame = teardown(session, one.run_id, folder=tmp_path, armed=True)
     assert tuple(frame.columns) == REMOVED_COLUMNS
     assert frame[["step", "outcome"]].to_numpy().tolist() == [["subnet", "removed"], ["vpc", "removed"]]
@@ -308,6 +310,42 @@ def test_teardown_says_what_it_removed(session: Session, tmp_path: Path, monkeyp
     empty = teardown(session, one.run_id, folder=tmp_path, armed=True)
     assert empty.empty
     assert tuple(empty.columns) == REMOVED_COLUMNS
+
+
+def test_what_a_run_made_is_shown_by_its_ledger_alone(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = plan(session, tmp_path)
+    one.apply(armed=True)
+    with calls(monkeypatch, only_watch) as seen:
+        frame = made(one.run_id, folder=tmp_path)
+    assert not seen
+    assert tuple(frame.columns) == MADE_COLUMNS
+    assert frame["step"].tolist() == ["subnet", "vpc"]
+    assert (
+        frame["undo"]
+        .str.fullmatch(r"aws ec2 delete-(subnet|vpc) --(subnet|vpc)-id (subnet|vpc)-[0-9a-f]+ --region us-east-1")
+        .all()
+    )
+    one.teardown(armed=True)
+    assert made(one.run_id, folder=tmp_path).empty
+    with pytest.raises(InputError, match="no ledger"):
+        made("../x", folder=tmp_path)
+
+
+def test_a_run_cut_short_shows_what_is_not_known(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(number: int, operation: str, when: str) -> None:
+        if (operation, when) == ("CreateVpc", "after"):
+            raise Kill
+
+    one = plan(session, tmp_path)
+    with calls(monkeypatch, die), pytest.raises(Kill):
+        one.apply(armed=True)
+    (row,) = made(one.run_id, folder=tmp_path).to_dict("records")
+    assert (row["state"], row["undo"]) == ("intent", "aws ec2 delete-vpc --vpc-id '<Vpc.VpcId>' --region us-east-1")
+    assert one.teardown(armed=True)["outcome"].tolist() == ["removed"]
 
 
 def test_teardown_leaves_what_others_use(session: Session, tmp_path: Path) -> None:

@@ -604,6 +604,24 @@ def test_differences_name_what_is_there_and_what_was_asked() -> None:
     )  # fmt: skip
 
 
+def test_a_flow_log_with_a_field_newer_than_this_kit(
+    session: Session, vpc: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed as AWS describes it; and in the same place it is a conflict, since it writes something else."""
+    theirs(session)
+    described_as(session, vpc)
+    real = Session.pages
+
+    def newer(self: Session, service: str, operation: str, key: str, **request: Any) -> list[dict[str, Any]]:
+        items = real(self, service, operation, key, **request)
+        return [item | {"LogFormat": "${srcaddr} ${quantum-state}"} if key == "FlowLogs" else item for item in items]
+
+    monkeypatch.setattr(Session, "pages", newer)
+    assert flow_logs(session)["log_format"].tolist() == ["${srcaddr} ${quantum-state}"]
+    (conflict,) = plan_flow_logs(session, spec(vpc), folder=tmp_path).conflicts
+    assert "quantum-state" in conflict.difference[0]
+
+
 def test_a_preview_is_a_frame_with_its_documented_columns(session: Session, vpc: str, tmp_path: Path) -> None:
     frame = plan_flow_logs(session, spec(vpc), notices=["a is read as b: why"], folder=tmp_path).preview()
     assert isinstance(frame, pd.DataFrame)

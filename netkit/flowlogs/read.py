@@ -14,8 +14,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.errors import AwsError, SourceError
-from netkit.flowlogs.fields import log_format
-from netkit.flowlogs.table import PARTITIONS_AFTER, PARTITIONS_BEFORE, FlowLogSpec
+from netkit.flowlogs.table import PARTITIONS_AFTER, PARTITIONS_BEFORE, RESOURCE_TYPES
 from netkit.model import Coverage, Window
 from netkit.session import Session, error_code
 
@@ -28,6 +27,7 @@ INTERFACE_COLUMNS = (
     "subnet_name", "vpc_id", "az", "primary_address", "secondary_addresses", "ipv6_addresses", "public_addresses", "groups", "status",
 )  # fmt: skip
 DELIVERY_COLUMNS = ("key", "bytes", "records_until", "last_modified", "lag_s")
+_KINDS = sorted(RESOURCE_TYPES.items(), key=lambda kind: -len(kind[1]))  # tgw-attach- before tgw-
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_[^/]*$")
 
 
@@ -79,16 +79,23 @@ def described(session: Session, *, resource_ids: Sequence[str] = ()) -> list[dic
 
 def flow_logs(session: Session, *, resource_ids: Sequence[str] = ()) -> pd.DataFrame:
     """The flow logs there are: FLOW_LOG_COLUMNS, aggregation_s in seconds, created in UTC."""
-    rows = []
-    for one in described(session, resource_ids=resource_ids):
-        spec = FlowLogSpec.from_described(one, session.account_id, session.region)
-        values = (
-            one["FlowLogId"], one["ResourceId"], spec.resource_type, spec.traffic, spec.destination, spec.log_destination,
-            spec.file_format, spec.hive, spec.per_hour, spec.aggregation_s, log_format(spec.fields), one.get("FlowLogStatus", ""),
-            one.get("DeliverLogsStatus", ""), one.get("DeliverLogsErrorMessage", ""), one.get("CreationTime"), _tag(one, "Name"),
-        )  # fmt: skip
-        rows.append(dict(zip(FLOW_LOG_COLUMNS, values, strict=True)))
+    rows = [_flow_log(session, one) for one in described(session, resource_ids=resource_ids)]
     return pd.DataFrame(rows, columns=list(FLOW_LOG_COLUMNS))
+
+
+def _flow_log(session: Session, one: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as AWS describes it: a field or a destination that netkit does not know is shown, not refused."""
+    options = one.get("DestinationOptions") or {}
+    group = f"arn:aws:logs:{session.region}:{session.account_id}:log-group:{one.get('LogGroupName', '')}"
+    kind = next((kind for kind, start in _KINDS if one["ResourceId"].startswith(start)), "")
+    values = (
+        one["FlowLogId"], one["ResourceId"], kind, one.get("TrafficType", "ALL"), one.get("LogDestinationType", "cloud-watch-logs"),
+        one.get("LogDestination") or group, options.get("FileFormat", "plain-text"), options.get("HiveCompatiblePartitions", False),
+        options.get("PerHourPartition", False), one.get("MaxAggregationInterval", 600), one.get("LogFormat", ""),
+        one.get("FlowLogStatus", ""), one.get("DeliverLogsStatus", ""), one.get("DeliverLogsErrorMessage", ""),
+        one.get("CreationTime"), _tag(one, "Name"),
+    )  # fmt: skip
+    return dict(zip(FLOW_LOG_COLUMNS, values, strict=True))
 
 
 def interfaces(session: Session, *, vpc_id: str = "") -> tuple[pd.DataFrame, tuple[Coverage, ...]]:

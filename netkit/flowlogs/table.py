@@ -198,11 +198,7 @@ class FlowLogSpec:
     def from_described(cls, flow_log: Mapping[str, Any], account: str, region: str) -> FlowLogSpec:
         """The spec of one entry of DescribeFlowLogs. Its resource type follows from the id of the resource."""
         resource = flow_log["ResourceId"]
-        # The longest prefix decides: tgw-attach-… also starts with tgw-.
-        kind = max(
-            (one for one, start in RESOURCE_TYPES.items() if resource.startswith(start)),
-            key=lambda one: len(RESOURCE_TYPES[one]),
-        )
+        kind = resource_type_of(resource)
         options = flow_log.get("DestinationOptions") or {}
         destination = flow_log.get("LogDestinationType", "cloud-watch-logs")
         where = flow_log.get("LogDestination", "")
@@ -327,6 +323,17 @@ class FlowLogSpec:
             f"CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{table}` (\n  {columns}\n)\nPARTITIONED BY ({keys})\n{stored}\n"
             f"LOCATION 's3://{self.bucket}/{self.base_key}'\nTBLPROPERTIES (\n  {properties}\n)"
         )
+
+
+def resource_type_of(resource_id: str) -> str:
+    """The resource type that an id is of. Raises InputError for an id that no flow log can be of."""
+    kinds = [kind for kind, start in RESOURCE_TYPES.items() if resource_id.startswith(start)]
+    if not kinds:
+        raise InputError(
+            f"{resource_id[:60]!r} is not the id of anything that flow logs are of",
+            hint=", ".join(RESOURCE_TYPES.values()),
+        )
+    return max(kinds, key=lambda kind: len(RESOURCE_TYPES[kind]))  # tgw-attach-… also starts with tgw-
 
 
 def _integer(key: str, span: str, digits: int) -> dict[str, str]:
