@@ -12,6 +12,7 @@ $(READY): requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" --level=sys_prefix >/dev/null 2>&1
 	touch $@
 
 demo: $(READY)  ## start the sandbox, run the notebooks headless, show findings and reports

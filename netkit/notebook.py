@@ -119,7 +119,8 @@ def findings_html(findings: Sequence[Finding]) -> str:
     rows = "".join(
         _row(one) for one in sorted(findings, key=lambda one: (one.status != "confirmed", order[one.severity]))
     )
-    head = "<tr><th>finding</th><th>what</th><th>next</th></tr>"
+    left = "style='text-align:left'"
+    head = f"<tr><th {left}>finding</th><th {left}>what</th><th {left}>next</th></tr>"
     style = "text-align:left;vertical-align:top;font-size:13px"
     return f"<table class='nk-findings' style='{style};width:100%'><thead>{head}</thead><tbody>{rows}</tbody></table>"
 

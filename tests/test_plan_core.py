@@ -106,7 +106,7 @@ def test_looking_changes_nothing_and_says_everything(
     assert frame["action"].tolist() == ["create", "create"]
     assert frame["monthly_usd"].isna().tolist() == [False, True]
     assert "without subnet (unknown)" in text  # unknown is not zero
-    assert frame.loc[1, "command"].startswith("aws ec2 create-subnet --vpc-id '<vpc.Vpc.VpcId>'")
+    assert str(frame.loc[1, "command"]).startswith("aws ec2 create-subnet --vpc-id '<vpc.Vpc.VpcId>'")
     assert frame.loc[0, "undo"] == "aws ec2 delete-vpc --vpc-id '<Vpc.VpcId>' --region us-east-1"
     assert one.run_id in page
     assert "&lt;vpc.Vpc.VpcId&gt;" in page

@@ -75,7 +75,13 @@ def actions(plan: Plan) -> dict[str, str]:
 
 def whole(session: Session, vpc: str, folder: Path) -> list[Plan]:
     """Plans that together hold every kind of step."""
-    with_table = {"database": "net", "table": "flow_logs", "workgroup": "net", "folder": folder, "today": TODAY}
+    with_table: dict[str, Any] = {
+        "database": "net",
+        "table": "flow_logs",
+        "workgroup": "net",
+        "folder": folder,
+        "today": TODAY,
+    }
     return [
         plan_flow_logs(session, spec(vpc, prefix="a/b"), **with_table),
         plan_flow_logs(session, spec(vpc, hive=True, file_format="plain-text"), **with_table),
@@ -323,7 +329,7 @@ def test_a_policy_statement_changed_since_is_not_ours_any_more(session: Session,
     assert (
         json.loads(session.call("s3", "get_bucket_policy", Bucket="my-flow-logs")["Policy"])["Statement"] == changed[:1]
     )
-    assert (frame.loc["bucket", "outcome"], "BucketNotEmpty" in frame.loc["bucket", "reason"]) == ("left", True)
+    assert (frame.loc["bucket", "outcome"], "BucketNotEmpty" in str(frame.loc["bucket", "reason"])) == ("left", True)
 
 
 def described_as(session: Session, vpc: str, **more: Any) -> str:
@@ -442,7 +448,7 @@ def test_columns_of_text_are_compared_in_order_and_of_parquet_by_name(session: S
 
 
 def test_a_role_that_flow_logs_may_not_take_is_a_conflict(session: Session, vpc: str, tmp_path: Path) -> None:
-    document = {
+    document: dict[str, Any] = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
     }

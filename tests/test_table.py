@@ -187,7 +187,9 @@ def parsed(ddl: str) -> dict[str, Any]:
     keys = tree.find(exp.PartitionedByProperty)
     assert keys
     columns = [
-        (one.name, one.kind.sql("hive").lower()) for one in tree.this.expressions if isinstance(one, exp.ColumnDef)
+        (one.name, one.kind.sql("hive").lower())
+        for one in tree.this.expressions
+        if isinstance(one, exp.ColumnDef) and one.kind
     ]
     location = tree.find(exp.LocationProperty)
     return {
