@@ -141,7 +141,8 @@ GOLDEN: dict[str, dict[str, dict[str, Any]]] = {
             "sources": {"10.0.10.21", "10.0.10.22", "10.0.11.21"},
         }
     },
-    "port_scan": {"FLOW-PORT-SCAN": {"srcaddr": "193.163.125.77", "ports": 1000, "reached": 0}},
+    # A thousand ports are tried; 22 is open at the bastion, so 999 are refused.
+    "port_scan": {"FLOW-PORT-SCAN": {"srcaddr": "193.163.125.77", "ports": 999, "reached": 0}},
     "data_leak": {
         "FLOW-EGRESS-SPIKE": {"client": "10.0.10.22", "server": "185.220.101.34", "baseline_bytes": 0},
         "FLOW-NEW-TALKER": {"client": "10.0.10.22", "server": "185.220.101.34", "connections": 30},

@@ -11,7 +11,7 @@ import math
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -178,7 +178,7 @@ def open_logs(
     """
     text = str(source).strip()
     if text.startswith("s3://"):
-        return FlowLogs(text, _from_s3(text, _needed(session, text), window), window)
+        return FlowLogs(text, ObjectEngine(_needed(session, text), text, window), window)
     if text.startswith("logs:"):
         bounded = _bounded(window, text)
         return FlowLogs(
@@ -221,10 +221,9 @@ class FileEngine:
 
     name = "duckdb"
 
-    def __init__(self, paths: Sequence[Path], *, keep: Any = None) -> None:
+    def __init__(self, paths: Sequence[Path]) -> None:
         self._groups = files.group(paths)
         self.columns = files.common_columns(list(self._groups))
-        self._keep = keep  # a temporary folder that lives as long as the engine
         self._small = sum(path.stat().st_size for path in paths) <= _SMALL_BYTES
         self._db = duckdb.connect()
         # Unordered streaming keeps memory flat, and every query orders its own answer.
@@ -390,37 +389,59 @@ def _first_line(problem: Exception) -> str:
     return str(problem).strip().splitlines()[0][:300]
 
 
-def _from_s3(source: str, session: Session, window: Window | None) -> FileEngine:
-    """The objects of a window, fetched once into a temporary folder and read there.
+class ObjectEngine:
+    """DuckDB over objects in S3: those that a window can be in are fetched once into a temporary folder and read there.
 
     DuckDB's own S3 reader is an extension that is downloaded at run time; fetching through the session keeps one set of
-    credentials and endpoints, and a second query costs nothing.
+    credentials and endpoints, and a second query costs nothing. A query with a baseline fetches what it needs beyond.
     """
-    bucket, _, prefix = source.removeprefix("s3://").partition("/")
-    found = read.objects(session, check_bucket(bucket), [prefix], window)
-    if not found:
-        raise SourceError(
-            "there are no flow-log objects here for this window",
-            subject=source,
-            hint="look at 20_flow_logs_provision: is a flow log active?",
-        )
-    folder = tempfile.TemporaryDirectory(prefix="netkit-")
-    client = session.client("s3")
 
-    def fetch(numbered: tuple[int, Mapping[str, Any]]) -> Path:
-        number, one = numbered
-        path = Path(folder.name) / str(number) / Path(str(one["Key"])).name  # two folders may hold the same name
-        path.parent.mkdir()
-        client.download_file(bucket, one["Key"], str(path))
-        return path
+    name = "duckdb"
 
-    with ThreadPoolExecutor(8) as pool:
-        paths = list(
-            tqdm(
-                pool.map(fetch, enumerate(found)), total=len(found), desc="fetching objects", unit="object", leave=False
-            )
-        )
-    return FileEngine(sorted(paths), keep=folder)
+    def __init__(self, session: Session, source: str, window: Window | None) -> None:
+        bucket, _, self._prefix = source.removeprefix("s3://").partition("/")
+        self._bucket, self._session, self._source = check_bucket(bucket), session, source
+        self._folder = tempfile.TemporaryDirectory(prefix="netkit-")
+        self._fetched: dict[str, Path] = {}
+        self._span: Window | None = None
+        self._files = self._over(window)
+        self.columns = self._files.columns
+
+    def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
+        """Raises what FileEngine.run does."""
+        return self._over(window).run(query, sql, values, window)
+
+    def coverage(self, window: Window | None) -> pd.DataFrame:
+        """One row an object that the window can be in, as FileEngine.coverage."""
+        return self._over(window).coverage(window)
+
+    def _over(self, window: Window | None) -> FileEngine:
+        """The engine over all that was fetched, and what this window needs beyond."""
+        if self._fetched and (self._span is None or (window and self._span.start <= window.start and window.end <= self._span.end)):
+            return self._files
+        found = read.objects(self._session, self._bucket, [self._prefix], window)
+        if not found and not self._fetched:
+            hint = "look at 20_flow_logs_provision: is a flow log active?"
+            raise SourceError("there are no flow-log objects here for this window", subject=self._source, hint=hint)
+        self._fetch([str(one["Key"]) for one in found if one["Key"] not in self._fetched])
+        self._span = window
+        self._files = FileEngine(sorted(self._fetched.values()))
+        return self._files
+
+    def _fetch(self, keys: Sequence[str]) -> None:
+        client = self._session.client("s3")
+        first = len(self._fetched)
+
+        def fetch(numbered: tuple[int, str]) -> tuple[str, Path]:
+            number, key = numbered
+            path = Path(self._folder.name) / str(number) / Path(key).name  # two folders may hold the same name
+            path.parent.mkdir()
+            client.download_file(self._bucket, key, str(path))
+            return key, path
+
+        with ThreadPoolExecutor(8) as pool:
+            asked = pool.map(fetch, enumerate(keys, first))
+            self._fetched |= dict(tqdm(asked, total=len(keys), desc="fetching objects", unit="object", leave=False))
 
 
 # ------------------------------------------------------------------------------------------------------------ Athena
@@ -575,7 +596,8 @@ def literal(value: Value) -> str:
 class InsightsEngine:
     """Logs Insights over a log group: it finds and cuts the records of the window, DuckDB runs the catalogue's SQL on them.
 
-    Insights gives at most 10,000 rows a query, so the window is cut by the number of records in it.
+    Insights gives at most 10,000 rows a query, so the window is cut by the number of records in it. It charges by bytes
+    scanned whatever the fields, so all fields of a window are fetched once and later queries within it cost nothing.
     """
 
     name = "insights"
@@ -598,60 +620,56 @@ class InsightsEngine:
             )
         self.columns = specs.pop()
         self.scanned_bytes = 0
+        self._span: Window | None = None
+        self._db = duckdb.connect()
+        self._db.execute("SET TimeZone='UTC'")
 
     def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
         """Raises BudgetError before anything is started, QueryFailed with Insights' reason."""
         begun, self.scanned_bytes = time.monotonic(), 0
         bounded = _bounded(window, self._group)
-        estimated_usd = costs.insights_cost(self._stored_bytes())
+        estimated_usd = 0.0 if self._has(bounded) else costs.insights_cost(self._stored_bytes())
         costs.check_budget(estimated_usd, self._budget_usd, f"the query {query.name}")
+        if not self._has(bounded):
+            self._fetch(bounded)
         columns = list(dict.fromkeys([*query.reads(self.columns), "start"]))
-        rows = self._records(columns, bounded)
-        db = duckdb.connect()
-        db.execute("SET TimeZone='UTC'")
-        db.register("fetched", pd.DataFrame(rows, columns=columns, dtype="object"))
-        numbers = {name for name in columns if files.duckdb_type(name) == "BIGINT"}
-        chosen = ", ".join(
-            f'TRY_CAST(NULLIF("{name}", \'-\') AS BIGINT) AS "{name}"' if name in numbers else f'"{name}"'
-            for name in columns
-        )
-        flows = f'SELECT * FROM (SELECT {chosen} FROM fetched) WHERE "start" >= ? AND "start" < ?'
+        flows = f'SELECT {", ".join(f"{chr(34)}{name}{chr(34)}" for name in columns)} FROM fetched WHERE "start" >= ? AND "start" < ?'
         text, bound = query.over(flows, sql, self.columns), [*bounded.epoch(), *values]
-        frame = db.execute(text, bound).df()
-        ran = Ran(
-            text,
-            tuple(bound),
-            time.monotonic() - begun,
-            self.scanned_bytes,
-            estimated_usd,
-            costs.insights_cost(self.scanned_bytes),
-        )
+        frame = self._db.execute(text, bound).df()
+        ran = Ran(text, tuple(bound), time.monotonic() - begun, self.scanned_bytes, estimated_usd, costs.insights_cost(self.scanned_bytes))
         if self._ledger:
-            self._ledger.record(
-                f"insights {query.name}",
-                estimated_usd=estimated_usd,
-                cost_usd=ran.cost_usd,
-                scanned_bytes=ran.scanned_bytes,
-            )
+            self._ledger.record(f"insights {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=ran.scanned_bytes)
         return frame, ran
+
+    def _has(self, window: Window) -> bool:
+        return self._span is not None and self._span.start <= window.start and window.end <= self._span.end
+
+    def _fetch(self, window: Window) -> None:
+        """All fields of a window's records into the table `fetched`, slice by slice."""
+        kinds = ", ".join(f'"{name}" {files.duckdb_type(name)}' for name in self.columns)
+        self._db.execute(f"CREATE OR REPLACE TABLE fetched ({kinds})")
+        numbers = {name for name in self.columns if files.duckdb_type(name) == "BIGINT"}
+        chosen = ", ".join(f"TRY_CAST(NULLIF(\"{name}\", '-') AS BIGINT)" if name in numbers else f'"{name}"' for name in self.columns)
+        for rows in self._records(window):
+            self._db.register("part", pd.DataFrame(rows, columns=list(self.columns), dtype="object"))
+            self._db.execute(f"INSERT INTO fetched SELECT {chosen} FROM part")
+            self._db.unregister("part")
+        self._span = window
 
     def _stored_bytes(self) -> int:
         """What the whole group stores: an upper bound of what a query of it scans."""
         groups = self._session.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=self._group)
         return sum(int(one.get("storedBytes", 0)) for one in groups if one["logGroupName"] == self._group)
 
-    def _records(self, columns: Sequence[str], window: Window) -> list[list[str]]:
-        parse = (
-            f'parse @message "{" ".join("*" * len(self.columns))}" as {", ".join(f"f_{name}" for name in self.columns)}'
-        )
-        wanted = f"{parse} | fields {', '.join(f'f_{name}' for name in columns)} | limit {_INSIGHTS_ROWS}"
-        rows: list[list[str]] = []
+    def _records(self, window: Window) -> Iterator[list[list[str]]]:
+        """The records of a window, a slice at a time."""
+        marks = " ".join("*" for _ in self.columns)
+        names = [f"f_{name}" for name in self.columns]
+        wanted = f'parse @message "{marks}" as {", ".join(names)} | fields {", ".join(names)} | limit {_INSIGHTS_ROWS}'
         slices = self._slices(window)
         for start, end in tqdm(slices, desc="Logs Insights", unit="slice", leave=False, disable=len(slices) < 3):
-            for row in self._ask(wanted, start, end):
-                named = {cell["field"]: cell.get("value", "-") for cell in row}
-                rows.append([named.get(f"f_{name}", "-") for name in columns])
-        return rows
+            named = ({cell["field"]: cell.get("value", "-") for cell in row} for row in self._ask(wanted, start, end))
+            yield [[cells.get(name, "-") for name in names] for cells in named]
 
     def _slices(self, window: Window) -> list[tuple[int, int]]:
         """Spans of event time (Unix seconds, both ends in) with at most 10,000 events each. Event time is a record's start."""

@@ -197,7 +197,9 @@ def answer_query(backend: AthenaBackend, text: str, database: str, parameters: S
 
 def bind(text: str, parameters: Sequence[str]) -> str:
     """The statement with each ? replaced by its parameter, which must be one literal, as Athena takes it."""
-    marks = [token for token in sqlglot.tokenize(text, read="athena") if token.text == "?"]
+    marks = [
+        token for token in sqlglot.tokenize(text, read="athena") if token.token_type == sqlglot.TokenType.PLACEHOLDER
+    ]
     if len(marks) != len(parameters):
         raise Failed(
             f"INVALID_PARAMETER_USAGE: Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}"
@@ -520,16 +522,17 @@ def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[
         ]
         reader = f"read_parquet([{listed}], union_by_name=true, filename='nk_file')"
     else:
+        # The || keeps DuckDB from casting while it reads, which would drop the line.
         # A number that does not parse is NULL, and fields beyond the declared ones are dropped (LazySimpleSerDe).
         raw = ", ".join(f"'{name}': 'VARCHAR'" for name in types)
         chosen = [
-            f'TRY_CAST("{name}" AS {kind}) AS "{name}"' if kind != "VARCHAR" else f'"{name}"'
+            f'TRY_CAST(("{name}" || \'\') AS {kind}) AS "{name}"' if kind != "VARCHAR" else f'"{name}"'
             for name, kind in types.items()
         ]
         skip = int(source.properties.get("skip.header.line.count", "0"))
         reader = (
             f"read_csv([{listed}], delim='{source.separator}', header=false, skip={skip}, auto_detect=false, quote='', escape='',"
-            f" null_padding=true, ignore_errors=true, columns={{{raw}}}, filename='nk_file')"
+            f" null_padding=true, ignore_errors=true, strict_mode=false, columns={{{raw}}}, filename='nk_file')"
         )
     if not source.keys:
         return f"SELECT {', '.join(chosen)} FROM {reader}"
