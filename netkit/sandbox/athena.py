@@ -522,7 +522,7 @@ def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[
         ]
         reader = f"read_parquet([{listed}], union_by_name=true, filename='nk_file')"
     else:
-        # The || keeps DuckDB from casting while it reads, which would drop the line.
+        # The trim keeps DuckDB from casting while it reads, which would drop the line.
         # A number that does not parse is NULL, and fields beyond the declared ones are dropped (LazySimpleSerDe).
         raw = ", ".join(f"'{name}': 'VARCHAR'" for name in types)
         chosen = [
