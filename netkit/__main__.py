@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from netkit.errors import FindingError, InputError, NetkitError, NotebookFailed
+from netkit.errors import FindingError, InputError, NetkitError
 
 DEMO = ("00_start_here", "20_flow_logs_provision", "21_flow_logs_analysis")
 
@@ -24,14 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(error, 2)
     except FindingError as error:
         return _say(error, 3)
-    except NotebookFailed as error:
-        return _say(error, 1)
     except NetkitError as error:
         return _say(error, 1)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
     return status
 
 
-def _say(error: NetkitError, status: int) -> int:
+def _say(error: NetkitError | str, status: int) -> int:
     print(error, file=sys.stderr)  # noqa: T201
     return status
 
@@ -113,15 +113,17 @@ def _teardown(args: argparse.Namespace) -> int:
 
 def _demo(args: argparse.Namespace) -> int:
     from netkit import runbook, sandbox
+    from netkit.notebook import project_root
 
     _out(sandbox.ensure())
+    root = project_root()
     outcomes = []
     for name in DEMO:
         _out(f"\n{name}")
         outcomes.append(
             runbook.run(
-                Path("notebooks") / f"{name}.ipynb",
-                file=Path("parameters/sandbox") / f"{name}.yaml",
+                root / "notebooks" / f"{name}.ipynb",
+                file=root / "parameters/sandbox" / f"{name}.yaml",
                 out=args.out / name,
             )
         )

@@ -29,14 +29,30 @@ from __future__ import annotations
 
 import re
 
-_KEY_MATERIAL = re.compile(
-    r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
-)
+_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_KEY = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9/+])(?:IQoJ|FwoG|FQoG)[A-Za-z0-9/+]{80,}={0,2}")
+_TURN = re.compile(r"(?=[a-z][A-Z0-9]|[A-Z][a-z0-9]|[0-9][A-Za-z])")
+
+
+def _random(text: str) -> bool:
+    """Whether 40 characters are a key rather than a path or a digest.
+
+    A key changes between small, capital and digit some 20 times. A delivery path of the same length and alphabet, as
+    logs/AWSLogs/123456789012/vpcflowlogs/us, changes a few times; a digest has no capitals.
+    """
+    return any(c.isupper() for c in text) and any(c.islower() for c in text) and len(_TURN.findall(text)) >= 8
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text holds what has the shape of an AWS key id, a secret key, a session token or a private key."""
+    return redact(text) != text
 
 
 def redact(text: str) -> str:
-    """The text with access key ids and anything of the shape of a secret key blanked out."""
-    return _KEY_MATERIAL.sub("[redacted]", text)
+    """The text with access key ids and anything of the shape of a secret key or session token blanked out."""
+    text = _TOKEN.sub("[redacted]", _KEY_ID.sub("[redacted]", text))
+    return _KEY.sub(lambda run: "[redacted]" if _random(run[0]) else run[0], text)
 
 
 class NetkitError(Exception):

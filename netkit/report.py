@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbconvert import HTMLExporter
-from traitlets.config import Config
+from nbconvert.filters import markdown2html
 
 from netkit.errors import redact
 from netkit.model import Finding
@@ -45,9 +44,14 @@ document.querySelectorAll('script.nk-figure').forEach(function(data){
 
 
 def write_report(
-    notebook: Path, page: Path, *, parameters: Mapping[str, Any], findings: Sequence[Finding] = ()
+    notebook: Path,
+    page: Path,
+    *,
+    parameters: Mapping[str, Any],
+    findings: Sequence[Finding] = (),
+    problem: str = "",
 ) -> None:
-    """Write the page of an executed notebook (or of one that failed half way)."""
+    """Write the page of an executed notebook; `problem` says why there are no findings, when it failed half way."""
     book = nbformat.read(notebook, as_version=4)
     figures: list[str] = []
     sections = [f"<section>{part}</section>" for part in _sections(book, figures)]
@@ -60,7 +64,7 @@ def write_report(
     summary = (
         findings_html(findings)
         if findings
-        else "<p><b>The notebook did not come to its findings.</b> The last cell below says why.</p>"
+        else f'<p><b>The notebook did not come to its findings.</b></p><pre class="error">{html.escape(redact(problem))}</pre>'
     )
     rows = "".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(redact(str(value)))}</td></tr>"
@@ -69,7 +73,7 @@ def write_report(
     given = f"<details><summary>parameters</summary><table>{rows}</table></details>"
     page.write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
-        f"{_plotly_js() if figures else ''}</head><body><header><h1>{html.escape(title)}</h1><p>netkit report, {made}</p></header>"
+        f"{_plotly_js() if figures else ''}</head><body><header><h1>{html.escape(title)}</h1><p>{html.escape(_where(parameters))}report made {made}</p></header>"
         f'<nav>{links}</nav><main><section id="summary"><h2>Summary</h2>{summary}{given}</section>{"".join(sections)}</main>'
         f"{''.join(figures)}{f'<script>{_DRAW}</script>' if figures else ''}</body></html>",
         "utf-8",
@@ -80,6 +84,16 @@ def _plotly_js() -> str:
     from plotly.offline import get_plotlyjs
 
     return f"<script>{get_plotlyjs()}</script>"
+
+
+def _where(parameters: Mapping[str, Any]) -> str:
+    """Who, where and when was asked, of the parameters that say so."""
+    given = {name: redact(str(parameters.get(name) or "")) for name in ("account_id", "region", "source", "profile")}
+    start, end = (str(parameters.get(f"window_{name}") or "") for name in ("start", "end"))
+    asked = " to ".join(one for one in (start, end) if one)
+    target = str(parameters.get("target") or "")
+    parts = (target, *(f"{name.removesuffix('_id')} {value}" for name, value in given.items() if value), asked)
+    return "".join(f"{part} · " for part in parts if part)
 
 
 def _title(book: Any) -> str:
@@ -110,12 +124,9 @@ def _code(cell: Any, figures: list[str]) -> str:
 
 def _markdown(source: str) -> str:
     """Markdown by nbconvert's own filter, with anchors at the headings and no script of its own."""
-    exporter = HTMLExporter(config=Config())
-    one = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(source)])
-    body, _ = exporter.from_notebook_node(one)
-    match = re.search(r'<div class="jp-RenderedHTMLCommon[^>]*>(.*?)</div>\s*</div>\s*</div>', body, re.DOTALL)
-    text = match[1] if match else f"<pre>{html.escape(source)}</pre>"
-    text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", text)
+    # The title stands at the top of the page already; papermill's note of a failure is in the summary.
+    source = re.sub(r"\A#\s+.+\n?", "", source) if "papermill-error-cell" not in source else ""
+    text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", markdown2html(source))
     return re.sub(
         r'<h2 id="[^"]*">(.*?)</h2>',
         lambda head: f'<h2 id="{_slug(re.sub("<[^>]+>", "", head[1]))}">{head[1]}</h2>',

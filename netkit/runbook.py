@@ -19,16 +19,13 @@ from typing import Any
 import nbformat
 import yaml
 
-from netkit.errors import FindingError, NotebookFailed, ParameterError, redact
+from netkit.errors import FindingError, InputError, NotebookFailed, ParameterError, looks_secret, redact
 from netkit.model import SEVERITIES, Coverage, Finding, Severity
 from netkit.notebook import FINDINGS_MIME, FINDINGS_VERSION
 
 RAN, FAILED, BAD_PARAMETERS, BAD_FINDINGS, FOUND = 0, 1, 2, 3, 10
 _TYPES = ("str", "int", "float", "bool", "list[str]", "list[int]")
 _SECRET_NAME = re.compile(r"secret|password|passwd|token|private_?key|access_?key|credential", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"\b(AKIA|ASIA)[A-Z0-9]{12,}\b|(?<![A-Za-z0-9/+])(?=[A-Za-z0-9/+]*[a-z])(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*\d)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])|-----BEGIN"
-)
 _PLACEHOLDER = re.compile(r"REPLACE[_ ]ME|<[^>]+>|CHANGE[_ ]ME|^TODO$", re.IGNORECASE)
 
 
@@ -87,10 +84,28 @@ def declared(notebook: Path) -> dict[str, Declared]:
     return found
 
 
+class _Text(yaml.BaseLoader):
+    """YAML with every value as text. A key that stands twice is refused: which one was meant cannot be known."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, its keys all different."""
+        keys = [one.value for one, _ in node.value]
+        for key, where in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", where[0].start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        """A scalar as text. A bare null is no value of any parameter; the empty text is how "none" is written."""
+        if node.style is None and node.value in ("~", "null", "Null", "NULL"):
+            raise yaml.constructor.ConstructorError(None, None, 'null is no value; write ""', node.start_mark)
+        return str(super().construct_scalar(node))
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """The keys of a YAML parameter file, every value as text. Raises ParameterError for a file that is none."""
     try:
-        values = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506  (BaseLoader makes text only)
+        values = yaml.load(path.read_text("utf-8"), Loader=_Text)  # noqa: S506  (BaseLoader makes text only)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise ParameterError(
             f"the parameter file cannot be read: {' '.join(str(problem).split())[:200]}", subject=str(path)
@@ -116,7 +131,7 @@ def _checked(known: Mapping[str, Declared], given: Mapping[str, Any], source: st
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = (f"did you mean {near[0]}? " if near else "") + f"declared: {', '.join(known)}"
             raise ParameterError(f"{key!r} is not a parameter of this notebook", subject=f"{source}: {key}", hint=hint)
-        if _SECRET_NAME.search(key) or any(_SECRET_VALUE.search(one) for one in _texts(value)):
+        if _SECRET_NAME.search(key) or any(map(looks_secret, _texts(value))):
             raise ParameterError(
                 f"{key} looks like a secret; parameters are stored in the report",
                 subject=f"{source}: {key}",
@@ -192,34 +207,70 @@ def run(
     fail_on: Severity | None = None,
     progress: bool = True,
 ) -> Outcome:
-    """Run a notebook: DIR/notebook.ipynb, report.html, findings.json, params.json.
+    """Run a notebook: DIR/notebook.ipynb, report.html, findings.json, params.json (of an earlier run, replaced).
 
     Raises ParameterError before anything runs, NotebookFailed when the notebook raised (the partial one is kept),
     FindingError when it did not publish findings as it should.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
     from netkit.report import write_report
 
     values = resolve(notebook, file=file, pairs=pairs)
-    folder = out or Path("runs") / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    folder.mkdir(parents=True, exist_ok=True)
-    defaults = {name: one.default for name, one in declared(notebook).items()}
-    (folder / "params.json").write_text(json.dumps(defaults | values, indent=1), "utf-8")
-    kept = folder / "notebook.ipynb"
-    try:
-        papermill.execute_notebook(str(notebook), str(kept), parameters=values, progress_bar=progress, log_output=False)
-    except PapermillExecutionError as error:
-        write_report(kept, folder / "report.html", parameters=defaults | values)
+    parameters = {name: one.default for name, one in declared(notebook).items()} | values
+    folder = _folder(out or Path("runs") / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    (folder / "params.json").write_text(json.dumps(parameters, indent=1), "utf-8")
+    kept, page = folder / "notebook.ipynb", folder / "report.html"
+    problem = _execute(notebook, kept, values, progress)
+    if problem:
+        write_report(kept, page, parameters=parameters, problem=problem)
         raise NotebookFailed(
-            _first_lines(error), subject=str(kept), hint="the partial notebook and report.html show how far it came"
-        ) from None
-    findings = read_findings(kept)
+            problem, subject=str(kept), hint="the partial notebook and report.html show how far it came"
+        )
+    try:
+        findings = read_findings(kept)
+    except FindingError as error:
+        write_report(kept, page, parameters=parameters, problem=error.what)
+        raise
     (folder / "findings.json").write_text(json.dumps([one.as_dict() for one in findings], indent=1), "utf-8")
-    write_report(kept, folder / "report.html", parameters=defaults | values, findings=findings)
+    write_report(kept, page, parameters=parameters, findings=findings)
     hit = fail_on is not None and any(one.status == "confirmed" and one.at_least(fail_on) for one in findings)
     return Outcome(folder, FOUND if hit else RAN, findings)
+
+
+def _folder(folder: Path) -> Path:
+    """The folder of a run, made and emptied of an earlier run's files: stale findings must not pass for this run's."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("notebook.ipynb", "report.html", "findings.json", "params.json"):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as problem:
+        raise ParameterError(
+            f"the run's folder cannot be written: {problem.strerror}", subject=str(folder), hint="choose another --out"
+        ) from None
+    return folder
+
+
+def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bool) -> str:
+    """Run the cells; "" or, in a line, why that ended early."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    # The kernel's notes on its own transport are not news to a scheduler.
+    quiet = ["--log-level=ERROR"]
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(kept),
+            parameters=dict(values),
+            progress_bar=progress,
+            log_output=False,
+            extra_arguments=quiet,
+        )
+    except PapermillExecutionError as error:
+        return _first_lines(error)
+    except (DeadKernelError, CellTimeoutError) as error:
+        return f"the kernel ended before the notebook did: {str(error).splitlines()[0]}"
+    return ""
 
 
 def _first_lines(error: Any) -> str:
@@ -255,7 +306,7 @@ def read_findings(notebook: Path) -> tuple[Finding, ...]:
         raise FindingError("the findings are not of the version that this runner reads", subject=str(notebook))
     try:
         return tuple(finding_from(one) for one in body["findings"])
-    except (TypeError, KeyError) as problem:
+    except (TypeError, KeyError, AttributeError, InputError) as problem:
         raise FindingError(f"a finding lacks what the contract asks: {problem}", subject=str(notebook)) from None
 
 

@@ -526,7 +526,7 @@ def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[
         # A number that does not parse is NULL, and fields beyond the declared ones are dropped (LazySimpleSerDe).
         raw = ", ".join(f"'{name}': 'VARCHAR'" for name in types)
         chosen = [
-            f'TRY_CAST(("{name}" || \'\') AS {kind}) AS "{name}"' if kind != "VARCHAR" else f'"{name}"'
+            f'TRY_CAST(trim("{name}") AS {kind}) AS "{name}"' if kind != "VARCHAR" else f'"{name}"'
             for name, kind in types.items()
         ]
         skip = int(source.properties.get("skip.header.line.count", "0"))
