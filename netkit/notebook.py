@@ -88,7 +88,7 @@ def begin(
     _quiet()
     _figures()
     _short_errors()
-    window = Window.parse(window_start, window_end) if window_start else None
+    window = Window.parse(window_start, window_end) if window_start or window_end else None
     return Run(target, region, profile, account_id, window)
 
 

@@ -125,7 +125,7 @@ def _code(cell: Any, figures: list[str]) -> str:
 def _markdown(source: str) -> str:
     """Markdown by nbconvert's own filter, with anchors at the headings and no script of its own."""
     # The title stands at the top of the page already; papermill's note of a failure is in the summary.
-    source = re.sub(r"\A#\s+.+\n?", "", source) if "papermill-error-cell" not in source else ""
+    source = re.sub(r"\A#\s+.+\n?", "", source) if "An Exception was encountered" not in source else ""
     text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", markdown2html(source))
     return re.sub(
         r'<h2 id="[^"]*">(.*?)</h2>',
