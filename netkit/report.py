@@ -54,7 +54,7 @@ def write_report(
     """Write the page of an executed notebook; `problem` says why there are no findings, when it failed half way."""
     book = nbformat.read(notebook, as_version=4)
     figures: list[str] = []
-    sections = [f"<section>{part}</section>" for part in _sections(book, figures)]
+    sections = [f"<section>{part}</section>" for part in _sections(book, figures) if part.strip()]
     title = _title(book)
     anchors = [
         match[1] for cell in book.cells if cell.cell_type == "markdown" for match in _SECTION.finditer(cell.source)
@@ -65,6 +65,7 @@ def write_report(
         findings_html(findings)
         if findings
         else f'<p><b>The notebook did not come to its findings.</b></p><pre class="error">{html.escape(redact(problem))}</pre>'
+        '<p><a href="#papermill-error-cell">The cell at which it stopped</a>, where there is one, and what came before it stand below.</p>'
     )
     rows = "".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(redact(str(value)))}</td></tr>"
@@ -143,15 +144,20 @@ def _output(output: Any, figures: list[str]) -> str:
     if PLOTLY_MIME in data:
         return _figure(data[PLOTLY_MIME], figures)
     if WIDGET_MIME in data:
-        return "" if "text/html" not in data else str(data["text/html"])
+        return _html("".join(data.get("text/html", "")))
     if FINDINGS_MIME in data:
         return '<p>The findings stand in the <a href="#summary">summary</a>.</p>'
     if "text/html" in data:
-        # Frames come as plain tables; a script in one would be somebody else's.
-        return re.sub(r"<script.*?</script>", "", redact("".join(data["text/html"])), flags=re.DOTALL | re.IGNORECASE)
+        return _html("".join(data["text/html"]))
     if "image/png" in data:
         return f'<img alt="" src="data:image/png;base64,{data["image/png"]}">'
     return f"<pre>{html.escape(redact(''.join(data.get('text/plain', ''))))}</pre>"
+
+
+def _html(text: str) -> str:
+    """Frames and values as they show themselves; a script in one would be somebody else's."""
+    text = re.sub(r"<script\b.*?(</script\s*>|\Z)", "", redact(text), flags=re.DOTALL | re.IGNORECASE)
+    return re.sub(r"<tbody>\s*</tbody>", '<tbody><tr><td colspan="99">no rows</td></tr></tbody>', text)
 
 
 def _figure(spec: Mapping[str, Any], figures: list[str]) -> str:
