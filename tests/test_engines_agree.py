@@ -69,8 +69,8 @@ def test_every_query_gives_the_same_rows_from_each_engine(engines: dict[str, Flo
 
 
 def test_the_comparison_compares_something(engines: dict[str, FlowLogs]) -> None:
-    answers = {name: len(engines[BUCKET].query(name, **needed(query))) for name, query in catalogue().items()}
-    assert sum(rows > 0 for rows in answers.values()) >= 40, answers
+    empty = [name for name, query in catalogue().items() if engines[BUCKET].query(name, **needed(query)).empty]
+    assert len(empty) < len(catalogue()) / 6, empty
 
 
 def test_names_and_fields_are_the_same(engines: dict[str, FlowLogs]) -> None:
