@@ -33,19 +33,133 @@ GIVEN = {
 WINDOW = Window.parse("2023-11-14T22:00:00Z", "2023-11-15T00:00:00Z")
 
 # "VPC Flow Logs: Query flow logs using Amazon Athena", Amazon VPC User Guide: the sixteen predefined queries.
-PREDEFINED = """AcceptedTraffic AdminPortTraffic IPv4Traffic IPv6Traffic RejectedTCPTraffic RejectedTraffic SshRdpTraffic TopTalkers
-TopTalkersPacketLevel TopTalkingInstances TopTalkingSubnets TopTCPTraffic TotalBytesTransferred TotalBytesTransferredPacketLevel
-TrafficFrmSrcAddr TrafficToDstAddr""".split()
+PREDEFINED = [
+    "AcceptedTraffic",
+    "AdminPortTraffic",
+    "IPv4Traffic",
+    "IPv6Traffic",
+    "RejectedTCPTraffic",
+    "RejectedTraffic",
+    "SshRdpTraffic",
+    "TopTalkers",
+    "TopTalkersPacketLevel",
+    "TopTalkingInstances",
+    "TopTalkingSubnets",
+    "TopTCPTraffic",
+    "TotalBytesTransferred",
+    "TotalBytesTransferredPacketLevel",
+    "TrafficFrmSrcAddr",
+    "TrafficToDstAddr",
+]
 # Queries that a log in AWS's default format must be able to answer.
-MAIN_STORY = """timeline conversations reject_clusters rejects_by_port rejects_by_target reject_heatmap port_scan host_sweep new_talkers
-interface_coverage time_gaps skipped records_by_status top_talkers rejected_connections interface_performance host_flows pair_flows
-address_rewrites interface_addresses dead_return_paths login_guessing egress_spikes scan_probes cidr_flows""".split()
+MAIN_STORY = [
+    "timeline",
+    "conversations",
+    "reject_clusters",
+    "rejects_by_port",
+    "rejects_by_target",
+    "reject_heatmap",
+    "port_scan",
+    "host_sweep",
+    "new_talkers",
+    "interface_coverage",
+    "time_gaps",
+    "skipped",
+    "records_by_status",
+    "top_talkers",
+    "rejected_connections",
+    "interface_performance",
+    "host_flows",
+    "pair_flows",
+    "address_rewrites",
+    "interface_addresses",
+    "dead_return_paths",
+    "login_guessing",
+    "egress_spikes",
+    "scan_probes",
+    "cidr_flows",
+]
 # https://trino.io/docs/current/language/reserved.html
-RESERVED = """alter and as between by case cast constraint create cross cube current_date current_time current_timestamp current_user
-deallocate delete describe distinct drop else end escape except execute exists extract false for from full group grouping having in
-inner insert intersect into is join json_array json_exists json_object json_query json_table json_value left like listagg localtime
-localtimestamp natural normalize not null on or order outer prepare recursive right rollup select skip table then trim true uescape
-union unnest using values when where with""".split()
+RESERVED = [
+    "alter",
+    "and",
+    "as",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "constraint",
+    "create",
+    "cross",
+    "cube",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "deallocate",
+    "delete",
+    "describe",
+    "distinct",
+    "drop",
+    "else",
+    "end",
+    "escape",
+    "except",
+    "execute",
+    "exists",
+    "extract",
+    "false",
+    "for",
+    "from",
+    "full",
+    "group",
+    "grouping",
+    "having",
+    "in",
+    "inner",
+    "insert",
+    "intersect",
+    "into",
+    "is",
+    "join",
+    "json_array",
+    "json_exists",
+    "json_object",
+    "json_query",
+    "json_table",
+    "json_value",
+    "left",
+    "like",
+    "listagg",
+    "localtime",
+    "localtimestamp",
+    "natural",
+    "normalize",
+    "not",
+    "null",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "prepare",
+    "recursive",
+    "right",
+    "rollup",
+    "select",
+    "skip",
+    "table",
+    "then",
+    "trim",
+    "true",
+    "uescape",
+    "union",
+    "unnest",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
+]
 
 
 def needed(query: Query) -> dict[str, Any]:
@@ -231,7 +345,7 @@ def test_the_order_of_records_does_not_matter(name: str, tmp_path: Path) -> None
         logs = flowlogs.open(log_file(tmp_path / str(number), rows=order), window=WINDOW)
         low = {param.name: 1 for param in QUERIES[name].params if param.name.startswith("min_")}
         frames.append(logs.query(name, **needed(QUERIES[name]), **low))
-    pd.testing.assert_frame_equal(*frames)
+    pd.testing.assert_frame_equal(frames[0], frames[1])
 
 
 # ------------------------------------------------------------------------------------------------------------- values
@@ -244,7 +358,7 @@ HOSTILE = [
     "?",
     ":source",
     "\x00",
-    "９",
+    "\uff19",
     "x" * 5000,
     "",
     "10.0.0.1\n",
@@ -272,7 +386,7 @@ def test_a_hostile_value_is_refused_or_stays_a_value(tmp_path: Path, name: str, 
         assert len(str(refused)) < 400
         assert parameter in str(refused)
     else:
-        assert value.strip() in ("10.0.0.1", "９", "1e3"), "only what reads as the value it is meant to be"
+        assert value.strip() in ("10.0.0.1", "\uff19", "1e3"), "only what reads as the value it is meant to be"
         assert list(frame.columns) == list(QUERIES[name].columns)
     assert logs.query("records_by_status")["records"].sum() == 20
 
@@ -369,7 +483,7 @@ def test_a_header_without_sense_is_not_read_as_sql() -> None:
         "x", "-- question: Why?\n-- just a comment\n-- column a: int | one\nSELECT 1 AS a FROM flows;\n"
     )
     assert query.sql == "SELECT 1 AS a FROM flows"
-    assert duckdb.sql(query.over("SELECT 1 AS version", query.bind({})[0], ["version"])).fetchall() == [(1,)]
+    assert duckdb.execute(query.over("SELECT 1 AS version", query.bind({})[0], ["version"])).fetchall() == [(1,)]
 
 
 def test_every_refusal_is_a_netkit_error() -> None:

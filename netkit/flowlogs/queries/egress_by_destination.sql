@@ -1,6 +1,6 @@
 -- question: What leaves the VPC, where to, and through what?
 -- param limit: int = 50 | rows at most
--- fields: interface_id srcaddr dstaddr pkt_dst_aws_service flow_direction traffic_path interface_type packets bytes start end action log_status
+-- fields: srcaddr dstaddr pkt_dst_aws_service flow_direction traffic_path interface_type packets bytes start end action log_status
 -- column srcaddr: str | our host
 -- column dstaddr: str | outside address
 -- column aws_service: str | AWS service that owns it, if any

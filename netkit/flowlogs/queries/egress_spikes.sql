@@ -72,6 +72,6 @@ SELECT
 FROM ranked
 CROSS JOIN span
 WHERE place = 1 AND bytes_sent >= :min_bytes
-  AND CAST(bytes_sent AS double) / window_s >= :factor * CAST(baseline_bytes AS double) / baseline_s
+  AND CAST(bytes_sent AS double) / window_s >= CAST(baseline_bytes AS double) / baseline_s * :factor
 ORDER BY bytes_sent DESC, client, server, protocol, server_port
 LIMIT :limit

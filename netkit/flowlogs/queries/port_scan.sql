@@ -1,7 +1,7 @@
 -- question: Which sources try many ports and are refused?
 -- param min_ports: int = 20 | distinct rejected ports that make a scan
 -- param limit: int = 100 | rows at most
--- fields: srcaddr dstaddr srcport dstport packets start end action log_status
+-- fields: srcaddr dstaddr srcport dstport start end action log_status
 -- column srcaddr: str | source address
 -- column ports: int | distinct rejected destination ports
 -- column targets: int | distinct destinations that rejected

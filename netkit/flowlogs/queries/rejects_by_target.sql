@@ -1,6 +1,6 @@
 -- question: At which targets is traffic rejected?
 -- param limit: int = 50 | rows at most
--- fields: interface_id srcaddr dstaddr dstport protocol packets start end action log_status
+-- fields: interface_id srcaddr dstaddr dstport packets start end action log_status
 -- column dstaddr: str | destination address
 -- column interface_id: str | interface that rejected it
 -- column records: int | rejected flow records
