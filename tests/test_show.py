@@ -169,8 +169,12 @@ def _turn(playwright: Any, url: str) -> dict[str, Any]:
         page.goto(url)
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+        page.wait_for_timeout(2000)  # a session that is not ready yet would make "Run" ask for a kernel
         page.click(".lm-MenuBar-itemLabel:text-is('Run')")
         page.click("text=Run All Cells")
+        page.wait_for_timeout(1000)
+        if page.locator(".jp-Dialog .jp-mod-accept").count():
+            page.click(".jp-Dialog .jp-mod-accept")
         page.wait_for_selector(".js-plotly-plot .sankey-link", timeout=60_000, state="attached")
         knob = page.locator(".widget-text input[type=number]").first
         knob.wait_for(timeout=60_000)
