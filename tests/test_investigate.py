@@ -44,7 +44,17 @@ BOOK = AddressBook([Name("10.0.1.249", "node", "instance", "eni-b"), Name("10.0.
 
 def test_a_cluster_reads_as_a_person_says_it() -> None:
     frame = rejects({}, {"srcaddr": "10.0.2.121", "rejected": 39, "rejected_packets": 152, "last_seen": START + 1800})
-    rewrites = pd.DataFrame([{"interface_id": "eni-b", "own_address": "10.0.1.249", "real_address": "10.0.1.16", "side": "destination", "port": 15017}])
+    rewrites = pd.DataFrame(
+        [
+            {
+                "interface_id": "eni-b",
+                "own_address": "10.0.1.249",
+                "real_address": "10.0.1.16",
+                "side": "destination",
+                "port": 15017,
+            }
+        ]
+    )
     one = inv.cluster_rejects(frame, BOOK, rewrites).iloc[0]
     assert one["story"] == (
         "pod (10.0.1.72) and 10.0.2.121 to node (10.0.1.249), tcp/15017, 90 times (308 packets) since 2026-11-19 00:00Z, seen at eni-b, "
@@ -55,7 +65,17 @@ def test_a_cluster_reads_as_a_person_says_it() -> None:
 
 
 def test_a_second_address_is_named_only_for_the_port_it_was_seen_on() -> None:
-    rewrites = pd.DataFrame([{"interface_id": "eni-b", "own_address": "10.0.1.249", "real_address": "10.0.1.16", "side": "destination", "port": 15017}])
+    rewrites = pd.DataFrame(
+        [
+            {
+                "interface_id": "eni-b",
+                "own_address": "10.0.1.249",
+                "real_address": "10.0.1.16",
+                "side": "destination",
+                "port": 15017,
+            }
+        ]
+    )
     assert "10.0.1.16" not in inv.cluster_rejects(rejects({"port": 10250}), BOOK, rewrites).iloc[0]["story"]
 
 
@@ -73,7 +93,9 @@ def test_what_a_reject_can_be_follows_from_where_it_was_seen(row: dict[str, obje
 
 
 def test_the_internets_noise_is_one_line_a_target_and_no_finding() -> None:
-    frame = rejects({"srcaddr": "203.0.113.9", "port": 22}, {"srcaddr": "198.51.100.7", "port": 23, "rejected": 900}, {})
+    frame = rejects(
+        {"srcaddr": "203.0.113.9", "port": 22}, {"srcaddr": "198.51.100.7", "port": 23, "rejected": 900}, {}
+    )
     clusters = inv.cluster_rejects(frame, BOOK)
     assert clusters["inside"].tolist() == [True, False]
     assert "2 outside addresses" in clusters.iloc[1]["story"]
@@ -113,13 +135,21 @@ def test_without_a_baseline_nobody_says_that_there_are_no_new_talkers() -> None:
 
 
 def buckets(**seen: list[int]) -> pd.DataFrame:
-    rows = [{"interface_id": name, "bucket": START + 600 * slot, "records": 1, "ok": 1, "nodata": 0, "skipdata": 0} for name, slots in seen.items() for slot in slots]
+    rows = [
+        {"interface_id": name, "bucket": START + 600 * slot, "records": 1, "ok": 1, "nodata": 0, "skipdata": 0}
+        for name, slots in seen.items()
+        for slot in slots
+    ]
     return pd.DataFrame(rows, columns=["interface_id", "bucket", "records", "ok", "nodata", "skipdata"])
 
 
 def test_gaps_of_one_and_gaps_of_all() -> None:
     every = list(range(12))
-    found = inv.find_gaps(buckets(a=[one for one in every if one not in (3, 4, 8)], b=[one for one in every if one != 8], c=[5, 6]), WINDOW, 600)
+    found = inv.find_gaps(
+        buckets(a=[one for one in every if one not in (3, 4, 8)], b=[one for one in every if one != 8], c=[5, 6]),
+        WINDOW,
+        600,
+    )
     assert [tuple(row) for row in found.to_numpy()] == [
         ("a", "missing", START + 1800, START + 3000),
         ("", "missing", START + 4800, START + 5400),
@@ -130,16 +160,45 @@ def test_gaps_of_one_and_gaps_of_all() -> None:
 def test_gaps_are_exactly_the_buckets_without_records(slots: set[int]) -> None:
     found = inv.find_gaps(buckets(a=sorted(slots)), WINDOW, 600)
     lost = {START + 600 * slot for slot in range(12)} - {START + 600 * slot for slot in slots}
-    covered = {bucket for row in found.itertuples() if row.kind == "missing" for bucket in range(row.first_seen, row.last_seen, 600)}
+    covered = {
+        bucket
+        for row in found.itertuples()
+        if row.kind == "missing"
+        for bucket in range(row.first_seen, row.last_seen, 600)
+    }
     assert covered == lost
 
 
 def test_names_from_the_inventory_know_gateways_and_second_addresses() -> None:
-    base = {"name": "", "description": "", "interface_type": "interface", "instance_id": "", "instance_name": "", "subnet_name": "app-a", "secondary_addresses": [], "public_addresses": []}
+    base = {
+        "name": "",
+        "description": "",
+        "interface_type": "interface",
+        "instance_id": "",
+        "instance_name": "",
+        "subnet_name": "app-a",
+        "secondary_addresses": [],
+        "public_addresses": [],
+    }
     rows = [
-        base | {"interface_id": "eni-1", "primary_address": "10.0.1.5", "secondary_addresses": ["10.0.1.6"], "instance_id": "i-1", "instance_name": "app-1"},
-        base | {"interface_id": "eni-2", "primary_address": "10.0.0.20", "interface_type": "nat_gateway", "description": "Interface for NAT Gateway nat-0abc", "public_addresses": ["52.7.14.20"]},
-        base | {"interface_id": "eni-3", "primary_address": "10.0.0.10", "description": "ELB app/shop/50dc6c495c0c9188"},
+        base
+        | {
+            "interface_id": "eni-1",
+            "primary_address": "10.0.1.5",
+            "secondary_addresses": ["10.0.1.6"],
+            "instance_id": "i-1",
+            "instance_name": "app-1",
+        },
+        base
+        | {
+            "interface_id": "eni-2",
+            "primary_address": "10.0.0.20",
+            "interface_type": "nat_gateway",
+            "description": "Interface for NAT Gateway nat-0abc",
+            "public_addresses": ["52.7.14.20"],
+        },
+        base
+        | {"interface_id": "eni-3", "primary_address": "10.0.0.10", "description": "ELB app/shop/50dc6c495c0c9188"},
     ]
     book = AddressBook(from_inventory(pd.DataFrame(rows)))
     assert str(book.get("10.0.1.5")) == "app-1 (10.0.1.5)"
@@ -152,34 +211,80 @@ def test_names_from_the_inventory_know_gateways_and_second_addresses() -> None:
 
 
 def test_names_from_dns_and_from_the_log() -> None:
-    answers = pd.DataFrame([{"query_name": "api.partner.example.", "answers": [{"Rdata": "151.101.64.81", "Type": "A"}, {"Rdata": "x", "Type": "CNAME"}]}])
+    answers = pd.DataFrame(
+        [
+            {
+                "query_name": "api.partner.example.",
+                "answers": [{"Rdata": "151.101.64.81", "Type": "A"}, {"Rdata": "x", "Type": "CNAME"}],
+            }
+        ]
+    )
     assert [(one.address, one.name) for one in from_dns(answers)] == [("151.101.64.81", "api.partner.example")]
-    own = pd.DataFrame([{"interface_id": "eni-n", "own_address": "10.0.101.180"}, {"interface_id": "eni-h", "own_address": "10.0.1.5"}])
-    seen = [{"interface_id": "eni-n", "own_address": "10.0.101.180", "real_address": f"52.94.0.{number}", "side": "source", "port": 443} for number in range(3)]
-    seen += [{"interface_id": "eni-h", "own_address": "10.0.1.5", "real_address": "10.0.1.6", "side": "destination", "port": 80}]
+    own = pd.DataFrame(
+        [{"interface_id": "eni-n", "own_address": "10.0.101.180"}, {"interface_id": "eni-h", "own_address": "10.0.1.5"}]
+    )
+    seen = [
+        {
+            "interface_id": "eni-n",
+            "own_address": "10.0.101.180",
+            "real_address": f"52.94.0.{number}",
+            "side": "source",
+            "port": 443,
+        }
+        for number in range(3)
+    ]
+    seen += [
+        {
+            "interface_id": "eni-h",
+            "own_address": "10.0.1.5",
+            "real_address": "10.0.1.6",
+            "side": "destination",
+            "port": 80,
+        }
+    ]
     kinds = {one.address: one.kind for one in from_log(own, pd.DataFrame(seen))}
     assert kinds == {"10.0.101.180": "nat gateway", "10.0.1.5": "interface", "10.0.1.6": "pod or second address"}
 
 
 def test_what_was_named_first_stays() -> None:
-    book = AddressBook([Name("10.0.0.1", "a", "instance"), Name("10.0.0.1", "b", "instance")], networks=["2001:db8::/56"])
+    book = AddressBook(
+        [Name("10.0.0.1", "a", "instance"), Name("10.0.0.1", "b", "instance")], networks=["2001:db8::/56"]
+    )
     assert book.get("10.0.0.1").name == "a"
     assert book.is_inside("2001:db8::7")
     assert not book.is_inside("nonsense")
 
 
-@pytest.mark.parametrize(("address", "public"), [("203.0.113.9", True), ("172.15.0.1", True), ("172.16.0.1", False), ("100.64.0.1", False), ("fd00::1", False), ("2600::1", True), ("224.0.0.1", False)])
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("203.0.113.9", True),
+        ("172.15.0.1", True),
+        ("172.16.0.1", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
+        ("2600::1", True),
+        ("224.0.0.1", False),
+    ],
+)
 def test_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
 def test_services() -> None:
-    assert (service_name(443), service_name(49999), service_name(None), service_name(53, 1)) == ("443 https", "49999", "", "")
+    assert (service_name(443), service_name(49999), service_name(None), service_name(53, 1)) == (
+        "443 https",
+        "49999",
+        "",
+        "",
+    )
 
 
 def test_resolver_logs(tmp_path: Path) -> None:
     path = tmp_path / "queries.log.gz"
-    path.write_bytes(gzip.compress(json.dumps({"query_name": "db.shop.", "answers": [{"Rdata": "10.0.20.5", "Type": "A"}]}).encode()))
+    path.write_bytes(
+        gzip.compress(json.dumps({"query_name": "db.shop.", "answers": [{"Rdata": "10.0.20.5", "Type": "A"}]}).encode())
+    )
     assert ask.resolver_answers(path)["query_name"].tolist() == ["db.shop."]
     path.write_bytes(b"not json")
     with pytest.raises(SourceError, match="no Resolver query logs"):
@@ -188,7 +293,18 @@ def test_resolver_logs(tmp_path: Path) -> None:
 
 def hop(interface: str, direction: str, *addresses: str) -> dict[str, object]:
     names = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
-    return {"interface_id": interface, "flow_direction": direction, **dict(zip(names, addresses, strict=True)), "protocol": 6, "server_port": 443, "action": "ACCEPT", "packets": 1, "bytes": 1, "first_seen": 0, "last_seen": 1}
+    return {
+        "interface_id": interface,
+        "flow_direction": direction,
+        **dict(zip(names, addresses, strict=True)),
+        "protocol": 6,
+        "server_port": 443,
+        "action": "ACCEPT",
+        "packets": 1,
+        "bytes": 1,
+        "first_seen": 0,
+        "last_seen": 1,
+    }
 
 
 @given(st.permutations(range(6)))
@@ -200,7 +316,9 @@ def test_hops_through_a_nat_gateway_come_in_path_order_whatever_the_order_of_row
     ]  # fmt: skip
     shuffled = find_query("flow_hops").typed(pd.DataFrame([path[number] for number in order]))
     ordered = inv.order_hops(shuffled, AddressBook(), a)
-    assert ordered[["interface_id", "flow_direction", "srcaddr"]].values.tolist() == [[one["interface_id"], one["flow_direction"], one["srcaddr"]] for one in path]
+    assert ordered[["interface_id", "flow_direction", "srcaddr"]].values.tolist() == [
+        [one["interface_id"], one["flow_direction"], one["srcaddr"]] for one in path
+    ]
 
 
 @pytest.mark.skipif(not EKS.exists(), reason="../shared is not here: the real EKS flow logs are read from it")
@@ -222,7 +340,9 @@ def test_the_nat_gateway_and_the_pods_of_a_real_cluster_are_recognised() -> None
 
 def test_the_queries_a_log_cannot_answer_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
-    path.write_text("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n2 123456789012 eni-1 10.0.0.1 10.0.0.2 40000 443 6 1 60 1 2 ACCEPT OK\n")
+    path.write_text(
+        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n2 123456789012 eni-1 10.0.0.1 10.0.0.2 40000 443 6 1 60 1 2 ACCEPT OK\n"
+    )
     logs = flowlogs.open(path)
     missing = ask.not_answerable(logs).set_index("query")["lacks"].to_dict()
     assert missing["tcp_outcomes"] == "tcp-flags"

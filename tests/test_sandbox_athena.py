@@ -45,7 +45,10 @@ def ask(session: Session, sql: str, params: list[str] | None = None, **more: Any
 
 
 def ddl(session: Session, sql: str) -> None:
-    wr.athena.wait_query(wr.athena.start_query_execution(sql, database="tests", workgroup="netkit", boto3_session=session.boto3), boto3_session=session.boto3)
+    wr.athena.wait_query(
+        wr.athena.start_query_execution(sql, database="tests", workgroup="netkit", boto3_session=session.boto3),
+        boto3_session=session.boto3,
+    )
 
 
 def put(session: Session, bucket: str, key: str, frame: pd.DataFrame) -> bytes:
@@ -59,7 +62,9 @@ def test_partitions_are_projected_pruned_and_paid_for_by_column(session: Session
     bodies = {}
     for day in (1, 2, 3):
         for hour in (0, 5):
-            frame = pd.DataFrame({"n": range(1000), "pad": [f"{day}-{hour}-{i}" for i in range(1000)]}).astype({"n": "int64"})
+            frame = pd.DataFrame({"n": range(1000), "pad": [f"{day}-{hour}-{i}" for i in range(1000)]}).astype(
+                {"n": "int64"}
+            )
             bodies[day, hour] = put(session, bucket, f"t/2026/11/{day:02d}/{hour:02d}/x.parquet", frame)
     ddl(
         session,
@@ -68,10 +73,16 @@ def test_partitions_are_projected_pruned_and_paid_for_by_column(session: Session
         'projection.dt.format'='yyyy/MM/dd', 'projection.dt.range'='2026/10/01,2026/12/31', 'projection.hour.type'='integer',
         'projection.hour.range'='0,23', 'projection.hour.digits'='2', 'storage.location.template'='s3://{bucket}/t/${{dt}}/${{hour}}/')""",
     )
-    got = ask(session, "SELECT dt, hour, count(*) AS c, sum(n) AS s FROM projected WHERE dt >= ? AND hour = ? GROUP BY 1, 2 ORDER BY 1", ["'2026/11/02'", "'05'"])
+    got = ask(
+        session,
+        "SELECT dt, hour, count(*) AS c, sum(n) AS s FROM projected WHERE dt >= ? AND hour = ? GROUP BY 1, 2 ORDER BY 1",
+        ["'2026/11/02'", "'05'"],
+    )
     assert got.values.tolist() == [["2026/11/02", "05", 1000, 499500], ["2026/11/03", "05", 1000, 499500]]
     footers = [pq.ParquetFile(io.BytesIO(bodies[day, 5])).metadata for day in (2, 3)]
-    assert got.query_metadata["Statistics"]["DataScannedInBytes"] == sum(one.row_group(0).column(0).total_compressed_size for one in footers)
+    assert got.query_metadata["Statistics"]["DataScannedInBytes"] == sum(
+        one.row_group(0).column(0).total_compressed_size for one in footers
+    )
     both = ask(session, "SELECT max(pad) AS p, sum(n) AS s FROM projected WHERE dt = '2026/11/02' AND hour = '05'")
     columns = [footers[0].row_group(0).column(number).total_compressed_size for number in (0, 1)]
     assert both.query_metadata["Statistics"]["DataScannedInBytes"] == sum(columns)
@@ -104,8 +115,16 @@ def test_text_is_read_by_position_and_what_does_not_parse_is_null(session: Sessi
     ],
 )
 def test_a_failing_query_is_failed_with_its_reason(session: Session, bucket: str, sql: str, reason: str) -> None:
-    started = session.call("athena", "start_query_execution", QueryString=sql, QueryExecutionContext={"Database": "tests"}, WorkGroup="netkit")
-    status = session.call("athena", "get_query_execution", QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
+    started = session.call(
+        "athena",
+        "start_query_execution",
+        QueryString=sql,
+        QueryExecutionContext={"Database": "tests"},
+        WorkGroup="netkit",
+    )
+    status = session.call("athena", "get_query_execution", QueryExecutionId=started["QueryExecutionId"])[
+        "QueryExecution"
+    ]["Status"]
     assert status["State"] == "FAILED"
     assert any(word in status["StateChangeReason"] for word in reason.split("|"))
 
@@ -118,12 +137,20 @@ def test_an_int64_declared_as_int_is_bad_data(session: Session, bucket: str) -> 
 
 
 def test_a_workgroup_cuts_off_what_scans_too_much(session: Session, bucket: str) -> None:
-    group = {"ResultConfiguration": {"OutputLocation": RESULTS}, "BytesScannedCutoffPerQuery": 10_000_000, "EnforceWorkGroupConfiguration": True}
+    group = {
+        "ResultConfiguration": {"OutputLocation": RESULTS},
+        "BytesScannedCutoffPerQuery": 10_000_000,
+        "EnforceWorkGroupConfiguration": True,
+    }
     session.call("athena", "create_work_group", Name="small", Configuration=group)
     session.call("s3", "put_object", Bucket=bucket, Key="large/f.log", Body=b"x\n" * 6_000_000)
     ddl(session, f"CREATE EXTERNAL TABLE large (name string) LOCATION 's3://{bucket}/large/'")
-    started = session.call("athena", "start_query_execution", QueryString="SELECT count(*) FROM tests.large", WorkGroup="small")
-    status = session.call("athena", "get_query_execution", QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
+    started = session.call(
+        "athena", "start_query_execution", QueryString="SELECT count(*) FROM tests.large", WorkGroup="small"
+    )
+    status = session.call("athena", "get_query_execution", QueryExecutionId=started["QueryExecutionId"])[
+        "QueryExecution"
+    ]["Status"]
     assert (status["State"], "limit" in status["StateChangeReason"]) == ("CANCELLED", True)
 
 
@@ -185,18 +212,33 @@ def test_an_unfiltered_projection_has_every_value() -> None:
 )  # fmt: skip
 def test_pruning_is_filtering(conjuncts: list[str]) -> None:
     """What is pruned column by column is what a filter over all partitions keeps."""
-    kept = {values for values, _ in partitions(SOURCE, [sqlglot.parse_one(one, read="athena") for one in conjuncts], NOW)}
+    kept = {
+        values for values, _ in partitions(SOURCE, [sqlglot.parse_one(one, read="athena") for one in conjuncts], NOW)
+    }
     db = duckdb.connect()
-    db.register("parts", pd.DataFrame([values for values, _ in partitions(SOURCE, [], NOW)], columns=["acct", "dt", "hour"]))
+    db.register(
+        "parts", pd.DataFrame([values for values, _ in partitions(SOURCE, [], NOW)], columns=["acct", "dt", "hour"])
+    )
     where = " AND ".join(f"({one})" for one in conjuncts) or "true"
     assert kept == set(db.execute(f"SELECT * FROM parts WHERE {where}").fetchall())
 
 
 def test_an_injected_column_needs_its_value() -> None:
-    injected = Source("db.t", {}, ("acct",), {"projection.enabled": "true", "projection.acct.type": "injected"}, "s3://b/", True, " ", ())
+    injected = Source(
+        "db.t",
+        {},
+        ("acct",),
+        {"projection.enabled": "true", "projection.acct.type": "injected"},
+        "s3://b/",
+        True,
+        " ",
+        (),
+    )
     with pytest.raises(Failed, match="CONSTRAINT_VIOLATION"):
         partitions(injected, [], NOW)
-    assert partitions(injected, [sqlglot.parse_one("acct = '111122223333'")], NOW) == [(("111122223333",), "s3://b/acct=111122223333/")]
+    assert partitions(injected, [sqlglot.parse_one("acct = '111122223333'")], NOW) == [
+        (("111122223333",), "s3://b/acct=111122223333/")
+    ]
 
 
 FACTS = Path(__file__).parents[2] / "shared/aws-facts.md"

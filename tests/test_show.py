@@ -23,8 +23,23 @@ from netkit.flowlogs.catalog import find_query
 from netkit.flowlogs.names import AddressBook, Name
 from netkit.show import plots, widgets
 
-TIMELINE = pd.DataFrame({"bucket": [0, 0, 600, 1800], "action": ["ACCEPT", "REJECT", "ACCEPT", "ACCEPT"], "records": [1, 2, 3, 4], "packets": [5, 6, 7, 8], "bytes": [10, 20, 30, 40]})
-GROUPS = pd.DataFrame({"client_group": ["a", "a", "b"], "service": ["443 https", "443 https", "22 ssh"], "server_group": ["c", "a", "c"], "bytes": [100, 50, 1]})
+TIMELINE = pd.DataFrame(
+    {
+        "bucket": [0, 0, 600, 1800],
+        "action": ["ACCEPT", "REJECT", "ACCEPT", "ACCEPT"],
+        "records": [1, 2, 3, 4],
+        "packets": [5, 6, 7, 8],
+        "bytes": [10, 20, 30, 40],
+    }
+)
+GROUPS = pd.DataFrame(
+    {
+        "client_group": ["a", "a", "b"],
+        "service": ["443 https", "443 https", "22 ssh"],
+        "server_group": ["c", "a", "c"],
+        "bytes": [100, 50, 1],
+    }
+)
 HOPS = pd.DataFrame(
     {"label": ["web", "db"], "flow_direction": ["egress", "ingress"], "srcaddr": ["10.0.0.1"] * 2, "dstaddr": ["10.0.0.2"] * 2, "action": ["ACCEPT", "REJECT"],
      "packets": [3, 3], "bytes": [180, 180], "source_label": ["web"] * 2, "destination_label": ["db"] * 2}
@@ -32,12 +47,42 @@ HOPS = pd.DataFrame(
 FIGURES: dict[str, tuple[Any, pd.DataFrame]] = {
     "timeline": (show.timeline, TIMELINE),
     "talkers": (show.talkers, GROUPS),
-    "reject_heatmap": (show.reject_heatmap, pd.DataFrame({"bucket": [0, 3600], "dstport": [22, 443], "protocol": [6, 6], "records": [100, 1]})),
-    "scan_scatter": (show.scan_scatter, pd.DataFrame({"start": [0, 1], "srcaddr": ["a", "b"], "dstaddr": ["c", "c"], "dstport": [1, 2], "action": ["REJECT", "ACCEPT"]})),
+    "reject_heatmap": (
+        show.reject_heatmap,
+        pd.DataFrame({"bucket": [0, 3600], "dstport": [22, 443], "protocol": [6, 6], "records": [100, 1]}),
+    ),
+    "scan_scatter": (
+        show.scan_scatter,
+        pd.DataFrame(
+            {
+                "start": [0, 1],
+                "srcaddr": ["a", "b"],
+                "dstaddr": ["c", "c"],
+                "dstport": [1, 2],
+                "action": ["REJECT", "ACCEPT"],
+            }
+        ),
+    ),
     "hop_ladder": (show.hop_ladder, HOPS),
-    "coverage_strip": (show.coverage_strip, pd.DataFrame({"label": ["a", "b"], "bucket": [0, 600], "state": ["ok", "missing"]})),
-    "egress_bars": (show.egress_bars, pd.DataFrame({"label": ["S3", "x"], "path": ["gateway endpoint", "internet gateway"], "bytes": [5, 9], "source": ["a", "a"]})),
-    "tcp_outcomes": (show.tcp_outcomes, pd.DataFrame({"label": ["db"], "established": [3], "refused": [1], "rejected": [2], "unanswered": [0]})),
+    "coverage_strip": (
+        show.coverage_strip,
+        pd.DataFrame({"label": ["a", "b"], "bucket": [0, 600], "state": ["ok", "missing"]}),
+    ),
+    "egress_bars": (
+        show.egress_bars,
+        pd.DataFrame(
+            {
+                "label": ["S3", "x"],
+                "path": ["gateway endpoint", "internet gateway"],
+                "bytes": [5, 9],
+                "source": ["a", "a"],
+            }
+        ),
+    ),
+    "tcp_outcomes": (
+        show.tcp_outcomes,
+        pd.DataFrame({"label": ["db"], "established": [3], "refused": [1], "rejected": [2], "unanswered": [0]}),
+    ),
 }
 
 
@@ -57,7 +102,11 @@ def test_the_timeline_sums_to_the_frame_and_marks_what_lacks() -> None:
     assert {bar.name: sum(bar.y) for bar in figure.data} == {"ACCEPT": 8, "REJECT": 2}
     assert {bar.name: bar.marker.color for bar in figure.data} == plots.ACTIONS
     assert len(figure.layout.shapes) == 1
-    assert [button.args[0]["y"][0] for button in figure.layout.updatemenus[0].buttons] == [[1, 3, 4], [5, 7, 8], [10, 30, 40]]
+    assert [button.args[0]["y"][0] for button in figure.layout.updatemenus[0].buttons] == [
+        [1, 3, 4],
+        [5, 7, 8],
+        [10, 30, 40],
+    ]
     assert figure.layout.updatemenus[0].active == 0
 
 
@@ -80,7 +129,9 @@ def conversations() -> pd.DataFrame:
         ("10.0.1.5", "8.8.8.8", 6, 443, 10, 20, 0, 100), ("10.0.2.5", "10.0.1.9", 6, 5432, 1, 2, 200, 300), ("2001:db8::1", "2001:db8::2", 17, 53, 3, 4, 50, 60),
     ]  # fmt: skip
     names = ["client", "server", "protocol", "server_port", "bytes_out", "bytes_back", "first_seen", "last_seen"]
-    frame = pd.DataFrame(rows, columns=names).assign(interface_id="eni", interfaces=1, connections=1, packets_out=1, packets_back=1)
+    frame = pd.DataFrame(rows, columns=names).assign(
+        interface_id="eni", interfaces=1, connections=1, packets_out=1, packets_back=1
+    )
     typed = find_query("conversations").typed(frame)
     return typed.assign(client_group="a", service="s", server_group="b", bytes=typed["bytes_out"] + typed["bytes_back"])
 
@@ -108,7 +159,9 @@ def test_the_explorer_follows_its_knobs_and_opens_a_pair() -> None:
         asked.append((client, server))
         return pd.DataFrame({"x": [1]})
 
-    explorer = widgets._Explorer(conversations(), AddressBook([Name("10.0.1.5", "app", "instance")]), records, "", 0, "")
+    explorer = widgets._Explorer(
+        conversations(), AddressBook([Name("10.0.1.5", "app", "instance")]), records, "", 0, ""
+    )
     explorer.port.value = 5432
     assert explorer.help.value == "1 of 3 conversations"
     explorer.cidr.value = "10.0.1.1/24"
@@ -130,14 +183,31 @@ def test_jupyterlab_draws_and_the_knobs_turn(tmp_path: Path) -> None:
         f"frame = pd.DataFrame({conversations().to_dict('list')!r})\nnk.show.talkers(frame)",
         "nk.show.explorer(frame, AddressBook())",
     ]
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}})
+    book = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
+    )
     book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     nbformat.write(book, tmp_path / "look.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=t"]
-    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"JUPYTER_CONFIG_DIR": str(tmp_path)})
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--no-browser",
+        "--allow-root",
+        "--IdentityProvider.token=t",
+    ]
+    server = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"JUPYTER_CONFIG_DIR": str(tmp_path)},
+    )
     try:
         _wait_for(f"http://127.0.0.1:{port}/api/status?token=t")
         seen = _turn(playwright, f"http://127.0.0.1:{port}/lab/tree/look.ipynb?token=t")
@@ -165,7 +235,14 @@ def _turn(playwright: Any, url: str) -> dict[str, Any]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=flags.split())
         page = browser.new_page(viewport={"width": 1300, "height": 1600})
-        page.on("request", lambda request: None if request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")) else outside.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+                else outside.append(request.url)
+            ),
+        )
         page.goto(url)
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
@@ -181,6 +258,10 @@ def _turn(playwright: Any, url: str) -> dict[str, Any]:
         knob.fill("5432")
         knob.press("Enter")
         page.wait_for_selector("text=1 of 3 conversations", timeout=30_000)
-        found = {"outside": outside, "figures": page.locator(".js-plotly-plot").count(), "help": page.locator("text=of 3 conversations").inner_text()}
+        found = {
+            "outside": outside,
+            "figures": page.locator(".js-plotly-plot").count(),
+            "help": page.locator("text=of 3 conversations").inner_text(),
+        }
         browser.close()
     return found

@@ -55,9 +55,19 @@ def test_the_types_are_those_that_aws_documents(tmp_path: Path) -> None:
 
 
 def test_accepted_traffic_between_our_hosts_is_seen_at_both_ends_alike(records: pd.DataFrame) -> None:
-    inside = records[(records.action == "ACCEPT") & (records.log_status == "OK") & records.srcaddr.str.startswith("10.") & records.dstaddr.str.startswith("10.")]
+    inside = records[
+        (records.action == "ACCEPT")
+        & (records.log_status == "OK")
+        & records.srcaddr.str.startswith("10.")
+        & records.dstaddr.str.startswith("10.")
+    ]
     addresses = {host.address: host.interface_id("bad-day") for host in HOSTS}
-    plain = inside[(inside.srcaddr == inside.pkt_srcaddr) & (inside.dstaddr == inside.pkt_dstaddr) & inside.dstaddr.isin(addresses) & inside.srcaddr.isin(addresses)]
+    plain = inside[
+        (inside.srcaddr == inside.pkt_srcaddr)
+        & (inside.dstaddr == inside.pkt_dstaddr)
+        & inside.dstaddr.isin(addresses)
+        & inside.srcaddr.isin(addresses)
+    ]
     key = ["srcaddr", "dstaddr", "srcport", "dstport", "packets", "bytes", "start"]
     at_source = plain[plain.interface_id == plain.srcaddr.map(addresses)]
     at_target = plain[plain.interface_id == plain.dstaddr.map(addresses)]
@@ -72,7 +82,9 @@ def test_accepted_traffic_between_our_hosts_is_seen_at_both_ends_alike(records: 
     assert gone <= set(map(tuple, rejected[key].to_numpy()))
 
 
-@pytest.mark.skipif(not GUIDE.exists(), reason="../shared is not here: the guide's NAT gateway examples are read from it")
+@pytest.mark.skipif(
+    not GUIDE.exists(), reason="../shared is not here: the guide's NAT gateway examples are read from it"
+)
 def test_the_four_shapes_at_a_nat_gateway_are_the_guides(records: pd.DataFrame) -> None:
     """Each record of the guide, with our addresses in place of its own, is one that the world writes, and there is no other."""
     examples = [one for one in json.loads(GUIDE.read_text()) if one["section"] == "Traffic through a NAT gateway"]
@@ -86,9 +98,23 @@ def test_the_four_shapes_at_a_nat_gateway_are_the_guides(records: pd.DataFrame) 
         instance, interface, *addresses = one["record"].split()
         assert named[interface] == instance
         expected[nat if instance == "-" else app, *(ours[address] for address in addresses)] += 1
-    between = records[(records[["srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"]].isin([world.PARTNER])).any(axis=1) & records.interface_id.isin([nat, app])]
-    seen = between[(between.interface_id == app) | (between.srcaddr == "10.0.10.21") | (between.dstaddr == "10.0.10.21") | (between.srcaddr == "10.0.0.20") | (between.dstaddr == "10.0.0.20")]
-    rows = {tuple(row) for row in seen[["interface_id", "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"]].drop_duplicates().to_numpy()}
+    between = records[
+        (records[["srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"]].isin([world.PARTNER])).any(axis=1)
+        & records.interface_id.isin([nat, app])
+    ]
+    seen = between[
+        (between.interface_id == app)
+        | (between.srcaddr == "10.0.10.21")
+        | (between.dstaddr == "10.0.10.21")
+        | (between.srcaddr == "10.0.0.20")
+        | (between.dstaddr == "10.0.0.20")
+    ]
+    rows = {
+        tuple(row)
+        for row in seen[["interface_id", "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"]]
+        .drop_duplicates()
+        .to_numpy()
+    }
     others = {"10.0.10.22", "10.0.11.21"}
     assert {row for row in rows if not others & set(row)} == set(expected)
 
@@ -118,7 +144,12 @@ def test_tcp_flags_are_those_of_the_guide(records: pd.DataFrame) -> None:
 
 def test_incidents_are_what_their_file_says() -> None:
     blocked = frame(world.scenario("blocked-database"))
-    to_db = blocked[(blocked.dstport == 5432) & blocked.srcaddr.str.startswith(("10.0.10.", "10.0.11.")) & (blocked.dstaddr == "10.0.20.5") & (blocked.flow_direction == "ingress")]
+    to_db = blocked[
+        (blocked.dstport == 5432)
+        & blocked.srcaddr.str.startswith(("10.0.10.", "10.0.11."))
+        & (blocked.dstaddr == "10.0.20.5")
+        & (blocked.flow_direction == "ingress")
+    ]
     at = world.moment("09:40")
     assert set(to_db[to_db.start < at].action) == {"ACCEPT"}
     assert set(to_db[to_db.start >= at].action) == {"REJECT"}
@@ -147,7 +178,10 @@ def test_objects_are_named_and_foldered_by_their_end_and_never_change() -> None:
     quiet = world.scenario("quiet")
     first = list(delivery.objects(quiet, replace(quiet.spec, hive=True), "fl-0123456789abcdef0"))
     key, body, delivered = first[100]
-    assert "/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2026/month=11/day=18/hour=" in key
+    assert (
+        "/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2026/month=11/day=18/hour="
+        in key
+    )
     stamp = pd.Timestamp(key.split("_")[-2])
     ends = duckdb.from_arrow(pq.read_table(BytesIO(body))).aggregate('min("end") AS a, max("end") AS b').fetchall()[0]
     assert stamp.timestamp() <= ends[0] <= ends[1] < stamp.timestamp() + 300
@@ -166,7 +200,9 @@ def test_text_and_parquet_hold_the_same_and_another_reader_reads_it(tmp_path: Pa
     theirs = [flowlogs_reader.FlowRecord.from_cwl_event({"message": line}) for line in lines]
     assert len(lines) == len(ours)
     assert sum(one.bytes or 0 for one in theirs) == int(np.nansum(ours.bytes))
-    assert Counter(one.action for one in theirs if one.log_status == "OK") == Counter(ours[ours.log_status == "OK"].action)
+    assert Counter(one.action for one in theirs if one.log_status == "OK") == Counter(
+        ours[ours.log_status == "OK"].action
+    )
 
 
 def test_write_files_makes_about_as_many_as_asked(tmp_path: Path) -> None:
