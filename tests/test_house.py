@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -193,6 +195,23 @@ def test_conda_users_get_the_same_packages() -> None:
     by_pip = next(one["pip"] for one in listed if isinstance(one, dict))
     packages |= {re.sub(r"\[.*\]", "", one.split("==")[0]): one.split("==")[1] for one in by_pip}
     assert packages == direct()
+
+
+def distributions(paths: Iterable[Path]) -> dict[str, str]:
+    """The packages from elsewhere that some files import, each with a file that does."""
+    known = packages_distributions()
+    tops = {one.split(".")[0]: path.name for path in paths for one in imports(path)}
+    beside = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"netkit", "bench", "conftest"}
+    elsewhere = {top: name for top, name in tops.items() if top not in sys.stdlib_module_names and top not in beside}
+    return {known.get(top, [top])[0].lower().replace("_", "-"): name for top, name in elsewhere.items()}
+
+
+def test_what_is_imported_is_asked_for_by_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    plain = {re.split(r"[\[=]", pin)[0] for pin in project["dependencies"]}
+    assert {name: file for name, file in distributions(MODULES.values()).items() if name not in plain} == {}
+    others = [*(ROOT / "tests").glob("*.py"), ROOT / "conftest.py", *(ROOT / "bench").rglob("*.py")]
+    assert {name: file for name, file in distributions(others).items() if name not in direct()} == {}
 
 
 def test_the_lock_holds_what_is_asked_for() -> None:
