@@ -131,6 +131,37 @@ def test_provision_unarmed_changes_nothing(tmp_path: Path) -> None:
     assert "netkit-never-made" not in {one["Name"] for one in session.pages("s3", "list_buckets", "Buckets")}
 
 
+def test_the_seeds_command_is_taken_over_with_notices(tmp_path: Path) -> None:
+    from netkit.session import connect
+
+    vpc = connect(target="sandbox").pages(
+        "ec2", "describe_vpcs", "Vpcs", Filters=[{"Name": "tag:Name", "Values": ["shop-quiet"]}]
+    )[0]["VpcId"]
+    command = (
+        f"aws ec2 create-flow-logs --resource-type VPC --resource-ids {vpc} --traffic-type ALL --log-destination-type s3 "
+        "--log-destination arn:aws:s3:::netkit-seed-flow-logs --log-format '${srcaddr} ${dstaddr} ${windowstart} ${windowend} ${action}'"
+    )
+    findings = run(ROOT / "notebooks/20_flow_logs_provision.ipynb", tmp_path, armed="false", command=command)
+    assert [one.code for one in findings] == ["FLOW-LOG-NOT-IN-FORCE"]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "is read as" in page
+    assert "${start}" in page
+
+
+def test_flow_logs_to_cloudwatch_and_back(tmp_path: Path) -> None:
+    """Provisioned to a log group with its role, and the records read back by Logs Insights."""
+    path = ROOT / "notebooks/20_flow_logs_provision.ipynb"
+    values = {
+        "destination": "cloud-watch-logs",
+        "log_group": "/netkit/tests/flow-logs",
+        "vpc_name": "shop-ssh-guessing",
+        "armed": "true",
+    }
+    findings = run(path, tmp_path / "made", **values)
+    assert [one.code for one in findings] == ["FLOW-LOG-IN-FORCE"]
+    assert findings[0].evidence["records"] > 1000
+
+
 # What each scenario must be found to hold, and nothing beyond: (code, status) with what the evidence says.
 GOLDEN: dict[str, dict[str, dict[str, Any]]] = {
     "quiet": {},

@@ -176,7 +176,14 @@ def delivery_lag(session: Session | None, source: str, window: Window) -> pd.Dat
 
 
 def provision_findings(
-    session: Session, spec: FlowLogSpec, *, database: str, table: str, workgroup: str, armed: bool, window: Window
+    session: Session,
+    spec: FlowLogSpec,
+    *,
+    armed: bool,
+    window: Window,
+    database: str = "",
+    table: str = "",
+    workgroup: str = "",
 ) -> list[Finding]:
     """What became of a provisioning: FLOW-LOG-IN-FORCE with the records that arrived, or why there is nothing yet."""
     logs = read.flow_logs(session, resource_ids=spec.resource_ids)

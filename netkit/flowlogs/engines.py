@@ -261,7 +261,9 @@ class FileEngine:
         except duckdb.Error as problem:
             why = _first_line(problem)
             if culprit := self._culprit():
-                raise SourceError(f"the file cannot be read to its end: {why}", subject=culprit, hint="fetch it again") from None
+                raise SourceError(
+                    f"the file cannot be read to its end: {why}", subject=culprit, hint="fetch it again"
+                ) from None
             raise QueryFailed(f"DuckDB failed the query: {why}") from None
 
     def _culprit(self) -> str:
@@ -417,7 +419,9 @@ class ObjectEngine:
 
     def _over(self, window: Window | None) -> FileEngine:
         """The engine over all that was fetched, and what this window needs beyond."""
-        if self._fetched and (self._span is None or (window and self._span.start <= window.start and window.end <= self._span.end)):
+        if self._fetched and (
+            self._span is None or (window and self._span.start <= window.start and window.end <= self._span.end)
+        ):
             return self._files
         found = read.objects(self._session, self._bucket, [self._prefix], window)
         if not found and not self._fetched:
@@ -636,9 +640,21 @@ class InsightsEngine:
         flows = f'SELECT {", ".join(f"{chr(34)}{name}{chr(34)}" for name in columns)} FROM fetched WHERE "start" >= ? AND "start" < ?'
         text, bound = query.over(flows, sql, self.columns), [*bounded.epoch(), *values]
         frame = self._db.execute(text, bound).df()
-        ran = Ran(text, tuple(bound), time.monotonic() - begun, self.scanned_bytes, estimated_usd, costs.insights_cost(self.scanned_bytes))
+        ran = Ran(
+            text,
+            tuple(bound),
+            time.monotonic() - begun,
+            self.scanned_bytes,
+            estimated_usd,
+            costs.insights_cost(self.scanned_bytes),
+        )
         if self._ledger:
-            self._ledger.record(f"insights {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=ran.scanned_bytes)
+            self._ledger.record(
+                f"insights {query.name}",
+                estimated_usd=estimated_usd,
+                cost_usd=ran.cost_usd,
+                scanned_bytes=ran.scanned_bytes,
+            )
         return frame, ran
 
     def _has(self, window: Window) -> bool:
@@ -649,7 +665,9 @@ class InsightsEngine:
         kinds = ", ".join(f'"{name}" {files.duckdb_type(name)}' for name in self.columns)
         self._db.execute(f"CREATE OR REPLACE TABLE fetched ({kinds})")
         numbers = {name for name in self.columns if files.duckdb_type(name) == "BIGINT"}
-        chosen = ", ".join(f"TRY_CAST(NULLIF(\"{name}\", '-') AS BIGINT)" if name in numbers else f'"{name}"' for name in self.columns)
+        chosen = ", ".join(
+            f"TRY_CAST(NULLIF(\"{name}\", '-') AS BIGINT)" if name in numbers else f'"{name}"' for name in self.columns
+        )
         for rows in self._records(window):
             self._db.register("part", pd.DataFrame(rows, columns=list(self.columns), dtype="object"))
             self._db.execute(f"INSERT INTO fetched SELECT {chosen} FROM part")

@@ -1,0 +1,1 @@
+"""Figures: ours beside its peers on the same input, as ratios from one run. `make bench`, or `python -m bench --help`."""
