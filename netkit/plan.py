@@ -497,9 +497,8 @@ def _removed(session: Session, ledger: Ledger, run_id: str, key: str, intent: Ma
     if undos is None:
         return "left", "the run was cut short before its id was seen; apply the same plan again, then tear it down"
     outcomes = [_undone(session, undo) for undo in undos]
-    return next(
-        (one for one in outcomes if one[0] == "left"), outcomes[0] if outcomes else ("gone", "it was never made")
-    )
+    telling = ("left", "removed", "gone")  # of several parts the first of these is what a person has to know
+    return min(outcomes, key=lambda one: telling.index(one[0]), default=("gone", "it was never made"))
 
 
 def _undos(ledger: Ledger, key: str) -> list[dict[str, Any]]:

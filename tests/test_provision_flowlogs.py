@@ -496,6 +496,18 @@ def test_applied_torn_down_and_applied_again(session: Session, vpc: str, tmp_pat
         assert flow_logs(session).empty
 
 
+def test_what_was_lost_and_made_again_is_removed_and_not_told_as_gone(
+    session: Session, vpc: str, tmp_path: Path
+) -> None:
+    plan_flow_logs(session, spec(vpc), folder=tmp_path).apply(armed=True)
+    session.call("ec2", "delete_flow_logs", FlowLogIds=list(flow_logs(session)["flow_log_id"]))
+    plan = plan_flow_logs(session, spec(vpc), folder=tmp_path)
+    plan.apply(armed=True)
+    torn = plan.teardown(armed=True).set_index("resource")["outcome"]
+    assert torn["flow log"] == "removed"
+    assert flow_logs(session).empty
+
+
 def test_a_bucket_of_somebody_else(session: Session, vpc: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ClientError
 
