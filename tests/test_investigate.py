@@ -122,6 +122,12 @@ def test_a_gap_before_what_was_seen_makes_it_inconclusive_and_one_after_a_lower_
     assert denied.status == "inconclusive"
 
 
+def test_one_empty_file_among_others_takes_nothing_away() -> None:
+    empty = Coverage("1", "r", "t", "empty")
+    assert trust(None, OK, empty).over((), START, START + 60).state == "ok"
+    assert trust(None, empty).over((), START, START + 60).state == "empty"
+
+
 def test_nothing_found_is_refuted_only_when_all_was_seen() -> None:
     assert inv.nothing_found(trust(), ["scans"]).status == "refuted"
     assert inv.nothing_found(trust([("", "missing", START, START + 600)]), ["scans"]).status == "inconclusive"
@@ -154,6 +160,20 @@ def test_gaps_of_one_and_gaps_of_all() -> None:
         ("a", "missing", START + 1800, START + 3000),
         ("", "missing", START + 4800, START + 5400),
     ]
+
+
+def test_what_may_still_be_on_its_way_is_no_gap() -> None:
+    seen = buckets(a=list(range(10)))
+    assert len(inv.find_gaps(seen, WINDOW, 600)) == 1
+    assert inv.find_gaps(seen, WINDOW, 600, until=START + 6000).empty
+
+
+def test_a_denied_inventory_is_unknown_and_not_covered() -> None:
+    denied = Coverage(
+        "123456789012", "us-east-1", "NetworkInterfaces", "denied", note="AWS denied ec2:describe_network_interfaces"
+    )
+    found = inv.coverage_findings(trust(), [], [denied])
+    assert [(one.code, one.status) for one in found] == [("FLOW-COVERAGE-UNKNOWN", "inconclusive")]
 
 
 @given(st.sets(st.integers(0, 11), min_size=1))
@@ -349,4 +369,4 @@ def test_the_queries_a_log_cannot_answer_are_named(tmp_path: Path) -> None:
     assert "top_talkers" not in missing
     assert list(ask.answer(logs, "tcp_outcomes").columns) == list(find_query("tcp_outcomes").columns)
     assert ask.against_baseline(logs, "new_talkers", "").empty
-    assert ask.unlogged(None, AddressBook()) == []
+    assert ask.unlogged(None, AddressBook()) == ([], ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from netkit.flowlogs.table import FlowLogSpec
 from netkit.model import Coverage, Finding, Window
 from netkit.session import Session
 
+# Delivery takes some ten minutes and is best effort (User Guide, Flow log records); later than this it is late.
+DELIVERY_S = 20 * 60
 _NO_REWRITES = ("interface_id", "own_address", "real_address", "side", "port", "flow_count", "packets", "bytes")
 
 
@@ -89,7 +92,9 @@ def trust(logs: FlowLogs, *, bucket_s: int = 600) -> tuple[Trust, pd.DataFrame]:
     bucket_s: seconds a bucket, not below the aggregation interval
     """
     buckets = logs.query("time_gaps", bucket_s=bucket_s)
-    return Trust(logs.window, logs.coverage_rows(), find_gaps(buckets, logs.window, bucket_s)), buckets
+    settled = datetime.now(UTC).timestamp() - DELIVERY_S
+    gaps = find_gaps(buckets, logs.window, bucket_s, until=settled - bucket_s)
+    return Trust(logs.window, logs.coverage_rows(), gaps), buckets
 
 
 def scans(
@@ -152,15 +157,25 @@ def hops(logs: FlowLogs, book: AddressBook, source: str, destination: str) -> pd
     return order_hops(logs.query(name, source=source, destination=destination), book, source)
 
 
-def unlogged(session: Session | None, book: AddressBook, vpc_id: str = "") -> list[str]:
-    """Interfaces of the log's VPC that no active flow log covers; [] where there is no account to ask."""
+def unlogged(session: Session | None, book: AddressBook, vpc_id: str = "") -> tuple[list[str], tuple[Coverage, ...]]:
+    """Interfaces of the log's VPC that no active flow log covers, and how much of the inventory could be read.
+
+    Nothing, and no coverage, where there is no account to ask.
+    """
     if session is None:
-        return []
-    interfaces, _ = read.interfaces(session, vpc_id=vpc_id)
+        return [], ()
+    interfaces, seen = read.interfaces(session, vpc_id=vpc_id)
+    logs, seen_logs = session.read("ec2", "describe_flow_logs", "FlowLogs")
+    if any(row.state == "denied" for row in (*seen, seen_logs)):
+        return [], (*seen, seen_logs)
     known = {name.interface_id for name in book.names()}
     vpcs = interfaces.loc[interfaces["interface_id"].isin(known), "vpc_id"].unique()
-    missing = read.unlogged(interfaces[interfaces["vpc_id"].isin(vpcs)], read.flow_logs(session))
-    return list(missing["interface_id"])
+    active = pd.DataFrame(
+        [(one["ResourceId"], one.get("FlowLogStatus", ""), one.get("DeliverLogsStatus", "")) for one in logs],
+        columns=["resource_id", "status", "deliver_status"],
+    )
+    missing = read.unlogged(interfaces[interfaces["vpc_id"].isin(vpcs)], active)
+    return list(missing["interface_id"]), (*seen, seen_logs)
 
 
 def delivery_lag(session: Session | None, source: str, window: Window) -> pd.DataFrame:

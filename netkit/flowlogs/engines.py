@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,14 @@ from netkit.errors import FieldError, QueryError, QueryFailed, SourceError, Wind
 from netkit.flowlogs import files, read
 from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
 from netkit.flowlogs.fields import COLUMNS
-from netkit.flowlogs.table import FlowLogSpec, check_bucket, check_identifier, partition_predicates
+from netkit.flowlogs.table import (
+    PARTITIONS_AFTER,
+    PARTITIONS_BEFORE,
+    FlowLogSpec,
+    check_bucket,
+    check_identifier,
+    partition_predicates,
+)
 from netkit.model import Coverage, Window
 from netkit.session import Session
 
@@ -36,7 +43,7 @@ COVERAGE_COLUMNS = ("account", "region", "table", "state", "rows", "skipped", "n
 _INSIGHTS_ROWS = 10_000
 _WINDOW_START = Param("window_start", "epoch", None, "start of the window, Unix seconds")
 _POLL_S = (0.05, 2.0)
-_SMALL_BYTES = 32_000_000  # files so small in all are judged at their first query; it takes about a second
+_SMALL_BYTES = 8_000_000  # files so small in all are judged at their first query; it takes about a second
 
 
 @dataclass(frozen=True)
@@ -549,7 +556,7 @@ class AthenaEngine:
         if not values:
             return bucket, [re.split(r"\$\{", path)[0]]
         known = path.replace("${acct}", self._account).replace("${rgn}", self._session.region)
-        span = window.widened(before=timedelta(minutes=5), after=timedelta(minutes=15))
+        span = window.widened(before=PARTITIONS_BEFORE, after=PARTITIONS_AFTER)
         parts = {"dt": "%Y/%m/%d", "year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
         return bucket, sorted({_fill(known, hour, parts) for hour in span.hours()})
 

@@ -328,11 +328,15 @@ def text_summary_sql(layout: Layout, paths: Sequence[Path]) -> str:
 
 
 def _summary_sql(source: str, good: str, line: str, first: str, last: str) -> str:
-    good = f"coalesce({good}, false)"
+    """The line is put together in a CASE, which works only on bad ones; in a FILTER it would on all."""
+    judged = (
+        f"SELECT nk_file, coalesce({good}, false) AS good, {first} AS first_time, {last} AS last_time,"
+        f" CASE WHEN coalesce({good}, false) THEN NULL ELSE {line} END AS wrong_line FROM {source}"
+    )
     return (
-        f"SELECT nk_file, count(*) FILTER ({good}) AS n, count(*) FILTER (NOT {good}) AS bad,"
-        f" array_to_string(min({line}, 3) FILTER (NOT {good}), ' | ') AS wrong,"
-        f" min({first}) FILTER ({good}) AS a, max({last}) FILTER ({good}) AS b FROM {source} GROUP BY nk_file"
+        "SELECT nk_file, count(*) FILTER (good) AS n, count(*) FILTER (NOT good) AS bad,"
+        " array_to_string(min(wrong_line, 3) FILTER (NOT good), ' | ') AS wrong,"
+        f" min(first_time) FILTER (good) AS a, max(last_time) FILTER (good) AS b FROM ({judged}) AS judged GROUP BY nk_file"
     )
 
 

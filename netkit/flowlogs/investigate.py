@@ -81,8 +81,10 @@ class Trust:
         wanted = sorted(set(interfaces))
         hit = self._gaps_in(wanted, first_seen, last_seen)
         base = self.coverage[0] if self.coverage else Coverage("", "", "flow logs", "empty")
-        worst = next((row for row in self.coverage if row.state not in ("ok", "skipped")), None)
         rows = sum(row.rows for row in self.coverage)
+        # One empty file among others takes nothing away; a denied one, or nothing but empty ones, does.
+        bad = ("denied",) if rows else ("denied", "empty")
+        worst = next((row for row in self.coverage if row.state in bad), None)
         table = f"flow logs at {listed(wanted, 3) or 'all interfaces'}, {clock(first_seen)} to {clock(last_seen)}"
         if worst is not None:
             return Coverage(base.account, base.region, table, worst.state, rows, note=worst.note)
@@ -127,18 +129,20 @@ class Trust:
         return Coverage(whole.account, whole.region, f"flow logs, {self.window}", state, whole.rows, skipped, note)
 
 
-def find_gaps(buckets: pd.DataFrame, window: Window, bucket_s: int) -> pd.DataFrame:
+def find_gaps(buckets: pd.DataFrame, window: Window, bucket_s: int, *, until: float | None = None) -> pd.DataFrame:
     """Spans without records, or with lost ones, from counts per interface and time bucket.
 
     buckets: query time_gaps: interface_id, bucket (epoch s), records, skipdata. An idle interface still writes NODATA, so
     a bucket without any record between an interface's first and last is lost, as is one that all interfaces lack.
+    until: Unix seconds; what starts later may still be on its way and is no gap
     Returns interface_id ("" for all), kind, first_seen, last_seen (epoch s), oldest first.
     """
     columns = ["interface_id", "kind", "first_seen", "last_seen"]
     if buckets.empty:
         return pd.DataFrame(columns=columns)
     start, end = window.epoch()
-    everywhere = _holes(sorted(buckets["bucket"].unique()), start - start % bucket_s, end, bucket_s)
+    settled = end if until is None else min(end, int(until))
+    everywhere = _holes(sorted(buckets["bucket"].unique()), start - start % bucket_s, settled, bucket_s)
     rows = [("", "missing", first, last) for first, last in everywhere]
     for name, own in buckets.groupby("interface_id"):
         interface = str(name)
@@ -170,8 +174,12 @@ def _runs(buckets: Sequence[int], step: int) -> list[tuple[int, int]]:
     return spans
 
 
-def coverage_findings(trust: Trust, unlogged: Sequence[str] = ()) -> list[Finding]:
-    """FLOW-COVERAGE-GAP for missing hours, lost records, malformed lines and interfaces that no flow log covers."""
+def coverage_findings(trust: Trust, unlogged: Sequence[str] = (), inventory: Sequence[Coverage] = ()) -> list[Finding]:
+    """FLOW-COVERAGE-GAP for missing hours, lost records, malformed lines and interfaces that no flow log covers.
+
+    unlogged, inventory: ask.unlogged; where a read of the inventory was denied, which interfaces lack a flow log is
+    unknown, and FLOW-COVERAGE-UNKNOWN says so
+    """
     found = [_gap_finding(trust, kind, rows) for kind, rows in trust.gaps.groupby("kind")]
     skipped = sum(row.skipped for row in trust.coverage)
     if skipped:
@@ -191,6 +199,12 @@ def coverage_findings(trust: Trust, unlogged: Sequence[str] = ()) -> list[Findin
         claim = f"{len(unlogged)} interfaces have no flow log: {listed(unlogged)}"
         step = "run 20_flow_logs_provision on their VPC"
         found.append(_coverage_gap(trust, "medium", unlogged, claim, {"interfaces": list(unlogged)}, step))
+    denied = tuple(row for row in inventory if row.state == "denied")
+    if denied:
+        claim = f"Which interfaces have no flow log, and how they are called, is unknown: {listed(row.table for row in denied)} denied"
+        step = "ask for these reads; until then addresses may lack names, and gateways may be taken for hosts"
+        evidence = {"denied": [row.note for row in denied]}
+        found.append(Finding("FLOW-COVERAGE-UNKNOWN", "inconclusive", "medium", (), claim, evidence, (), denied, step))
     return found
 
 

@@ -1,6 +1,6 @@
 -- question: How do TCP connections to each server end?
 -- param limit: int = 200 | rows at most
--- fields: interface_id srcaddr dstaddr srcport dstport protocol tcp_flags packets start end action log_status
+-- fields: interface_id srcaddr dstaddr srcport dstport protocol tcp_flags start end action log_status
 -- column server: str | server address
 -- column server_port: int | server port
 -- column interface_id: str | the interface whose counts these are
