@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,9 @@ def memory(small: dict[str, Path], large: dict[str, Path], sizes: tuple[int, int
 
 
 def scanned() -> None:
-    """Bytes that Athena (the sandbox's) says it scanned, beside the least: the columns that the text needs, in the objects
-    of the window's hours, by their footers."""
+    """Bytes that Athena (the sandbox's) says it scanned, beside the least: the columns that the text needs, by their footers,
+    in the hourly folders that a record starting in the window can be in (its own hours, and the next for what ends later).
+    """
     session = netkit.connect(target="sandbox")
     logs = flowlogs.open(f"{world.DATABASE}.flow_logs_bad_day", session, WINDOW)
     found = [
@@ -165,7 +167,7 @@ def scanned() -> None:
 
 def _in_hours(key: str) -> bool:
     time_of = read.file_time(key)
-    return time_of is not None and WINDOW.start <= time_of < WINDOW.end
+    return time_of is not None and WINDOW.start <= time_of < WINDOW.end + timedelta(hours=1)
 
 
 def starts() -> None:

@@ -243,7 +243,7 @@ def test_unknown_columns_are_not_fatal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("small", [True, False])
 def test_a_line_with_runs_of_blanks_is_taken_in(tmp_path: Path, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_SMALL_BYTES", 32_000_000 if small else -1)
+    monkeypatch.setattr(engines, "_SMALL_BYTES", 8_000_000 if small else -1)
     path = write(tmp_path / "wide.log", line(), line().replace(" ", "  "), line(), header=True)
     assert totals(path) == {("OK", "ACCEPT"): (3, 3, 180)}
     (seen,) = flowlogs.open(path).coverage().to_dict("records")

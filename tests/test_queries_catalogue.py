@@ -225,11 +225,8 @@ def test_a_header_says_all_that_is_needed(name: str) -> None:
 def test_the_fields_are_exactly_those_that_the_text_reads(name: str) -> None:
     """One too many costs scanned bytes, one too few fails at run time."""
     query = QUERIES[name]
-    tree = sqlglot.parse_one(query.sql.replace(":", "@"), read="duckdb")
-    words = {column.name for column in tree.find_all(exp.Column)}
-    if "SELECT *" not in query.sql and "SELECT\n    *" not in query.sql:
-        unread = {*query.fields, *query.optional} - words
-        assert unread <= {"log_status"}, unread
+    words = set(re.findall(r"\w+", query.sql))
+    assert {*query.fields, *query.optional} <= words
     unquoted = re.sub(r"'[^']*'", "", query.sql)
     assert not re.search(r'(?<!")\b(start|end)\b(?!")', unquoted.replace("END", "")), "start and end are quoted"
 
