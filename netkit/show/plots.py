@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.graph_objects import Figure
 
+from netkit.errors import InputError
 from netkit.flowlogs.names import service_name
 from netkit.net import protocol_name
 
 # Okabe and Ito's palette, which people with any colour vision tell apart; ACCEPT and REJECT are the same everywhere.
 ACCEPT, REJECT, GREY = "#0072B2", "#D55E00", "#9AA5B1"
+_FAINT = "#5b6b7a"
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
 ACTIONS = {"ACCEPT": ACCEPT, "REJECT": REJECT}
 STATES = {"ok": ACCEPT, "nodata": "#CFE3F1", "skipdata": "#E69F00", "missing": REJECT}
-_LEGEND = {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 1, "xanchor": "right"}
+_LEGEND = {"traceorder": "normal", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 1, "xanchor": "right"}
 _MEASURES = {"records": "flow records", "packets": "packets", "bytes": "bytes"}
 
 
@@ -34,7 +37,7 @@ def _figure(title: str, *, height: int = 420, **layout: Any) -> Figure:
 def _nothing(title: str, words: str) -> Figure:
     figure = _figure(title, height=180)
     figure.add_annotation(
-        text=words, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14, "color": "#5b6b7a"}
+        text=words, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14, "color": _FAINT}
     )
     return figure.update_xaxes(visible=False).update_yaxes(visible=False)
 
@@ -48,15 +51,14 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
     """Stacked bars in time, one colour an action, with a button for each measure; buckets that lack are grey.
 
     frame: bucket (Unix s), action, records, packets, bytes: the query timeline
+    measure: records, packets or bytes. Raises InputError for another.
     """
+    if measure not in _MEASURES:
+        raise InputError(f"no measure {measure!r}", hint=f"one of: {', '.join(_MEASURES)}")
     if frame.empty:
         return _nothing(title, "no records in this window")
     figure = _figure(title, barmode="stack", legend=_LEGEND, bargap=0)
-    step = (
-        int(frame["bucket"].drop_duplicates().sort_values().diff().dropna().min() or 300)
-        if frame["bucket"].nunique() > 1
-        else 300
-    )
+    step = _step(frame["bucket"], 300)
     for action, colour in ACTIONS.items():
         rows = frame[frame["action"] == action]
         figure.add_bar(
@@ -80,7 +82,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
             "method": "update",
             "args": [
                 {"y": [frame.loc[frame["action"] == action, name].astype(float).tolist() for action in ACTIONS]},
-                {"yaxis.title.text": words},
+                {"yaxis.title.text": words, "yaxis.ticksuffix": _suffix(name)},
             ],
         }
         for name, words in _MEASURES.items()
@@ -104,8 +106,35 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
         title_y=0.97,
     )
     return figure.update_xaxes(title="time (UTC)").update_yaxes(
-        title=_MEASURES[measure], tickformat=".3~s", rangemode="tozero"
+        title=_MEASURES[measure], tickformat=".3~s", ticksuffix=_suffix(measure), rangemode="tozero"
     )
+
+
+def _suffix(measure: str) -> str:
+    return "B" if measure == "bytes" else ""
+
+
+def _step(buckets: pd.Series, alone: int) -> int:
+    """Seconds a bucket: the largest step that all buckets keep; `alone` where there is but one."""
+    seen = sorted({int(one) for one in buckets})
+    return math.gcd(*(late - early for early, late in zip(seen, seen[1:], strict=False))) or alone
+
+
+def _grid(frame: pd.DataFrame, values: str, aggfunc: Literal["sum", "max"], step: int) -> pd.DataFrame:
+    """label by bucket, with a column for every bucket from the first to the last: a cell is never drawn wider than its bucket."""
+    grid = frame.pivot_table(index="label", columns="bucket", values=values, aggfunc=aggfunc)
+    return grid.reindex(columns=range(int(grid.columns.min()), int(grid.columns.max()) + step, step))
+
+
+def _edges(grid: pd.DataFrame, step: int) -> list[pd.Timestamp]:
+    """Where cells begin and end: plotly would centre a cell on its bucket's start, half a bucket early."""
+    return [_stamp(one) for one in [*map(int, grid.columns), int(grid.columns[-1]) + step]]
+
+
+def _hover(grid: pd.DataFrame, words: pd.DataFrame) -> list[list[list[str]]]:
+    """For each cell the start of its bucket and its words."""
+    starts = [f"{_stamp(int(one)):%Y-%m-%d %H:%M}Z" for one in grid.columns]
+    return [[list(pair) for pair in zip(starts, row, strict=True)] for row in words.to_numpy().tolist()]
 
 
 def _stamp(seconds: int) -> pd.Timestamp:
@@ -158,6 +187,11 @@ def talkers(frame: pd.DataFrame, *, most: int = 24, title: str = "Who talks to w
         link={"source": ends["a"].map(place), "target": ends["b"].map(place), "value": ends["bytes"].astype(float), "color": "rgba(120,140,160,.3)"},
         valueformat=".3s", valuesuffix="B",
     )  # fmt: skip
+    for x, words, anchor in ((0, "client", "left"), (0.5, "service", "center"), (1, "server", "right")):
+        figure.add_annotation(
+            x=x, y=1, xref="paper", yref="paper", yanchor="bottom", xanchor=anchor, text=words, showarrow=False,
+            font={"size": 11, "color": _FAINT},
+        )  # fmt: skip
     return figure
 
 
@@ -173,22 +207,20 @@ def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port 
             f"{protocol_name(int(p))} {service_name(port, int(p)) or port}"
             for port, p in zip(frame["dstport"], frame["protocol"], strict=True)
         ],
-        time=_time(frame["bucket"]),
     )
-    grid = named.pivot_table(index="label", columns="time", values="records", aggfunc="sum")
+    step = _step(frame["bucket"], 3600)
+    grid = _grid(named, "records", "sum", step)
     grid = grid.loc[grid.sum(axis=1).sort_values().index].astype(float)
     figure = _figure(title, height=max(320, 22 * len(grid) + 140))
     figure.add_heatmap(
-        x=grid.columns, y=grid.index, z=grid.map(_log).to_numpy(), customdata=grid.to_numpy(), colorscale="Oranges", xgap=1, ygap=1, zmin=0,
-        colorbar={"title": "records", "tickvals": [0, 1, 2, 3, 4, 5], "ticktext": ["1", "10", "100", "1k", "10k", "100k"]},
-        hovertemplate="%{x|%Y-%m-%d %H:%M}Z<br>%{y}<br>%{customdata:,.0f} records<extra></extra>",
+        x=_edges(grid, step), y=grid.index, z=grid.map(_log).to_numpy(), customdata=_hover(grid, grid), hoverongaps=False, colorscale="Oranges", xgap=1, ygap=1, zmin=0,
+        colorbar={"title": "records<br>(log)", "tickvals": [0, 1, 2, 3, 4, 5], "ticktext": ["1", "10", "100", "1k", "10k", "100k"]},
+        hovertemplate="from %{customdata[0]}<br>%{y}<br>%{customdata[1]:,.0f} records<extra></extra>",
     )  # fmt: skip
     return figure.update_xaxes(title="time (UTC)").update_yaxes(automargin=True, type="category")
 
 
 def _log(count: float) -> float:
-    import math
-
     return math.log10(count) if count > 0 else math.nan
 
 
@@ -199,16 +231,19 @@ def scan_scatter(frame: pd.DataFrame, *, title: str = "What was tried: time by p
     """
     if frame.empty:
         return _nothing(title, "no source tried many ports")
-    figure = _figure(title, height=460, legend={"orientation": "h", "y": -0.18})
-    for number, (source, rows) in enumerate(frame.groupby("srcaddr", sort=False)):
+    figure = _figure(title, height=460, legend=_LEGEND, showlegend=True)
+    loud = list(frame["srcaddr"].value_counts().index[: len(PALETTE) - 1])
+    quiet = f"other ({frame['srcaddr'].nunique() - len(loud)})"
+    for source, rows in frame.groupby(frame["srcaddr"].where(frame["srcaddr"].isin(loud), quiet), sort=False):
+        colour = PALETTE[loud.index(source)] if source in loud else PALETTE[-1]
         figure.add_scattergl(
             x=_time(rows["start"]), y=rows["dstport"].astype(float), mode="markers", name=str(source), text=rows["action"],
-            marker={"size": 5, "color": PALETTE[number % len(PALETTE)], "opacity": 0.6, "symbol": ["x" if one == "REJECT" else "circle" for one in rows["action"]]},
-            customdata=rows[["dstaddr"]].to_numpy(),
-            hovertemplate=f"%{{x|%H:%M:%S}}Z<br>{source} to %{{customdata[0]}} port %{{y}}<br>%{{text}}<extra></extra>",
+            marker={"size": 5, "color": colour, "opacity": 0.6, "symbol": ["x" if one == "REJECT" else "circle" for one in rows["action"]]},
+            customdata=rows[["srcaddr", "dstaddr"]].to_numpy(),
+            hovertemplate="%{x|%Y-%m-%d %H:%M:%S}Z<br>%{customdata[0]} to %{customdata[1]} port %{y:d}<br>%{text}<extra></extra>",
         )  # fmt: skip
     return figure.update_xaxes(title="time (UTC); a cross is a REJECT").update_yaxes(
-        title="destination port", rangemode="tozero"
+        title="destination port", tickformat="d", rangemode="tozero"
     )
 
 
@@ -239,33 +274,38 @@ def _arrow(figure: Figure, row: dict[Any, Any], start: int, end: int, y: float) 
     colour = REJECT if stopped else ACCEPT
     tip = start + (end - start) * (0.8 if stopped else 0.98)
     figure.add_annotation(
-        x=tip,
-        y=y,
-        ax=start,
-        ay=y,
-        xref="x",
-        yref="y",
-        axref="x",
-        ayref="y",
-        showarrow=True,
-        arrowhead=2,
-        arrowwidth=2,
-        arrowcolor=colour,
-        text="",
-    )
+        x=tip, y=y, ax=start, ay=y, xref="x", yref="y", axref="x", ayref="y",
+        showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=colour, text="",
+    )  # fmt: skip
     if stopped:
         figure.add_annotation(x=tip, y=y, text="<b>✕</b>", showarrow=False, font={"color": REJECT, "size": 18})
-    words = f"{row['srcaddr']} → {row['dstaddr']}, {int(row['packets']):,} packets, {_si(row['bytes'])}B"
-    seen = f"seen at {row['label']}" + (f", {row['flow_direction']}" if row.get("flow_direction") else "")
-    figure.add_annotation(x=(start + end) / 2, y=y, yshift=13, text=words, showarrow=False, font={"size": 11})
-    figure.add_annotation(
-        x=(start + end) / 2,
-        y=y,
-        yshift=-12,
-        text=f"<i>{seen}</i>",
-        showarrow=False,
-        font={"size": 10, "color": "#5b6b7a"},
-    )
+    counts = f"{int(row['packets']):,} packets, {_si(row['bytes'])}B"
+    seen = f"seen at {row['label']}" + (f", {row['flow_direction']}" if pd.notna(row.get("flow_direction")) else "")
+    middle = (start + end) / 2
+    for words, shift, font in (
+        (f"{row['srcaddr']} → {row['dstaddr']}", 13, {"size": 11}),
+        (f"{counts}, <i>{seen}</i>", -12, {"size": 10, "color": _FAINT}),
+    ):
+        # A background, so that a rail which the arrow crosses does not run through the words.
+        figure.add_annotation(
+            x=middle, y=y, yshift=shift, text=words, showarrow=False, font=font, bgcolor="white", borderpad=0
+        )
+    figure.add_scatter(
+        x=[middle], y=[y], mode="markers", marker={"color": colour, "size": 9, "opacity": 0.01},
+        hovertemplate="<br>".join([*_facts(row), counts, seen]) + "<extra></extra>",
+    )  # fmt: skip
+
+
+def _facts(row: dict[Any, Any]) -> list[str]:
+    """What an arrow says when pointed at: its own addresses, those inside the packet where they differ, and when."""
+    facts = [f"<b>{row['action']}</b> {row['srcaddr']} → {row['dstaddr']}"]
+    inner = (row.get("pkt_srcaddr"), row.get("pkt_dstaddr"))
+    if all(pd.notna(one) for one in inner) and inner != (row["srcaddr"], row["dstaddr"]):
+        facts.append(f"packet {inner[0]} → {inner[1]}")
+    if pd.notna(row.get("first_seen")) and pd.notna(row.get("last_seen")):
+        early, late = (_stamp(int(row[name])) for name in ("first_seen", "last_seen"))
+        facts.append(f"{early:%Y-%m-%d %H:%M:%S}Z to {late:%Y-%m-%d %H:%M:%S}Z")
+    return facts
 
 
 def _si(count: float) -> str:
@@ -285,9 +325,8 @@ def coverage_strip(frame: pd.DataFrame, *, title: str = "Coverage: what each int
     if frame.empty:
         return _nothing(title, "no interface is in the log")
     order = {name: number for number, name in enumerate(STATES)}
-    grid = frame.assign(code=frame["state"].map(order), time=_time(frame["bucket"])).pivot_table(
-        index="label", columns="time", values="code", aggfunc="max"
-    )
+    step = _step(frame["bucket"], 600)
+    grid = _grid(frame.assign(code=frame["state"].map(order)), "code", "max", step)
     words = grid.map(lambda code: list(STATES)[int(code)] if pd.notna(code) else "")
     edges = [number / len(STATES) for number in range(len(STATES) + 1)]
     scale = [
@@ -297,9 +336,9 @@ def coverage_strip(frame: pd.DataFrame, *, title: str = "Coverage: what each int
     ]
     figure = _figure(title, height=max(260, 24 * len(grid) + 150))
     figure.add_heatmap(
-        x=grid.columns, y=grid.index, z=grid.to_numpy(), customdata=words.to_numpy(), colorscale=scale, zmin=-0.5, zmax=len(STATES) - 0.5, ygap=3,
+        x=_edges(grid, step), y=grid.index, z=grid.to_numpy(), customdata=_hover(grid, words), hoverongaps=False, colorscale=scale, zmin=-0.5, zmax=len(STATES) - 0.5, ygap=3,
         colorbar={"tickvals": list(range(len(STATES))), "ticktext": ["traffic", "no traffic", "records lost", "no record"], "title": ""},
-        hovertemplate="%{x|%Y-%m-%d %H:%M}Z<br>%{y}<br>%{customdata}<extra></extra>",
+        hovertemplate="from %{customdata[0]}<br>%{y}<br>%{customdata[1]}<extra></extra>",
     )  # fmt: skip
     return figure.update_xaxes(title="time (UTC)").update_yaxes(automargin=True, type="category", autorange="reversed")
 
@@ -312,13 +351,19 @@ def egress_bars(frame: pd.DataFrame, *, most: int = 20, title: str = "What leave
     if frame.empty:
         return _nothing(title, "nothing left the VPC")
     top = frame.sort_values("bytes", ascending=False).head(most)
-    figure = _figure(title, height=max(300, 26 * top["label"].nunique() + 150), barmode="stack", legend=_LEGEND)
+    share = top["bytes"].sum() / (frame["bytes"].sum() or 1)
+    figure = _figure(
+        title + (f" (the first {most} of {len(frame)}, {share:.0%} of bytes)" if len(frame) > most else ""),
+        height=max(300, 26 * top["label"].nunique() + 150),
+        barmode="stack",
+        legend=_LEGEND,
+    )
     for number, (path, rows) in enumerate(top.groupby("path", sort=False)):
         figure.add_bar(
             x=rows["bytes"].astype(float), y=rows["label"], name=str(path), orientation="h", marker_color=PALETTE[number % len(PALETTE)],
             customdata=rows[["source"]].to_numpy(), hovertemplate="%{customdata[0]} to %{y}<br>%{x:.3s}B<extra>%{fullData.name}</extra>",
         )  # fmt: skip
-    return figure.update_xaxes(title="bytes sent", tickformat=".3~s").update_yaxes(
+    return figure.update_xaxes(title="bytes sent", tickformat=".3~s", ticksuffix="B").update_yaxes(
         automargin=True, autorange="reversed", type="category"
     )
 
@@ -331,7 +376,13 @@ def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP c
     if frame.empty:
         return _nothing(title, "no TCP connection was opened in this window")
     top = frame.head(most)
-    figure = _figure(title, height=max(300, 26 * len(top) + 150), barmode="stack", barnorm="percent", legend=_LEGEND)
+    figure = _figure(
+        title + (f" (the first {most} of {len(frame)})" if len(frame) > most else ""),
+        height=max(300, 26 * len(top) + 150),
+        barmode="stack",
+        barnorm="percent",
+        legend=_LEGEND,
+    )
     colours: Sequence[tuple[str, str]] = (
         ("established", ACCEPT),
         ("refused", "#E69F00"),
