@@ -203,10 +203,7 @@ def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port 
     if frame.empty:
         return _nothing(title, "nothing was rejected")
     named = frame.assign(
-        label=[
-            f"{protocol_name(int(p))} {service_name(port, int(p)) or port}"
-            for port, p in zip(frame["dstport"], frame["protocol"], strict=True)
-        ],
+        label=[_port_label(port, int(p)) for port, p in zip(frame["dstport"], frame["protocol"], strict=True)],
     )
     step = _step(frame["bucket"], 3600)
     grid = _grid(named, "records", "sum", step)
@@ -218,6 +215,12 @@ def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port 
         hovertemplate="from %{customdata[0]}<br>%{y}<br>%{customdata[1]:,.0f} records<extra></extra>",
     )  # fmt: skip
     return figure.update_xaxes(title="time (UTC)").update_yaxes(automargin=True, type="category")
+
+
+def _port_label(port: Any, protocol: int) -> str:
+    """tcp 5432 postgres; only tcp (6), udp (17) and sctp (132) have ports."""
+    name = protocol_name(protocol)
+    return f"{name} {service_name(port, protocol) or port}" if protocol in (6, 17, 132) else name
 
 
 def _log(count: float) -> float:
