@@ -162,6 +162,14 @@ def test_gaps_of_one_and_gaps_of_all() -> None:
     ]
 
 
+def test_a_window_without_any_record_is_one_gap_and_nothing_is_refuted() -> None:
+    gaps = inv.find_gaps(buckets(), WINDOW, 600)
+    assert [tuple(row) for row in gaps.to_numpy()] == [("", "missing", START, START + 7200)]
+    unseen = inv.Trust(WINDOW, (OK,), gaps)
+    assert [one.status for one in inv.conclude([], unseen)] == ["inconclusive"]
+    assert inv.coverage_findings(unseen)[0].severity == "high"
+
+
 def test_what_may_still_be_on_its_way_is_no_gap() -> None:
     seen = buckets(a=list(range(10)))
     assert len(inv.find_gaps(seen, WINDOW, 600)) == 1

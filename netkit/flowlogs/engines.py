@@ -97,7 +97,11 @@ class FlowLogs:
         if self._window is None:
             seen = self.coverage().dropna(subset=["first_seen"])
             if seen.empty:
-                raise WindowError("there are no records, so there is no window", subject=self.source)
+                notes = [note for note in self.coverage()["note"] if note]
+                hint = notes[0] if notes else "look at .coverage()"
+                raise WindowError(
+                    "there are no well-formed records, so there is no window", subject=self.source, hint=hint
+                )
             first, last = int(seen["first_seen"].min()), int(seen["last_seen"].max())
             self._window = Window(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last + 1, UTC))
         return self._window

@@ -84,7 +84,7 @@ class Trust:
         rows = sum(row.rows for row in self.coverage)
         # One empty file among others takes nothing away; a denied one, or nothing but empty ones, does.
         bad = ("denied",) if rows else ("denied", "empty")
-        worst = next((row for row in self.coverage if row.state in bad), None)
+        worst = next((row for row in self.coverage if row.state in bad), None if rows else base)
         table = f"flow logs at {listed(wanted, 3) or 'all interfaces'}, {clock(first_seen)} to {clock(last_seen)}"
         if worst is not None:
             return Coverage(base.account, base.region, table, worst.state, rows, note=worst.note)
@@ -138,9 +138,9 @@ def find_gaps(buckets: pd.DataFrame, window: Window, bucket_s: int, *, until: fl
     Returns interface_id ("" for all), kind, first_seen, last_seen (epoch s), oldest first.
     """
     columns = ["interface_id", "kind", "first_seen", "last_seen"]
-    if buckets.empty:
-        return pd.DataFrame(columns=columns)
     start, end = window.epoch()
+    if buckets.empty:  # no record of any kind in the whole window
+        return pd.DataFrame([("", "missing", start, end)], columns=columns)
     settled = end if until is None else min(end, int(until))
     everywhere = _holes(sorted(buckets["bucket"].unique()), start - start % bucket_s, settled, bucket_s)
     rows = [("", "missing", first, last) for first, last in everywhere]
