@@ -22,7 +22,7 @@ from pathlib import Path
 from netkit.errors import SandboxError
 
 _START_S = 60
-_HEALTH = "/moto-api/data.json"
+_HEALTH = "/moto-api/"  # a small page; moto's data.json beside it writes out the whole world at every look
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,17 @@ def ensure() -> Running:
 
 def status() -> Running | None:
     """The running sandbox, or None. A state file whose process is gone, or is not a sandbox, counts as none."""
+    running = _alive_process()
+    return running if running and _answers(running.endpoint) else None
+
+
+def _alive_process() -> Running | None:
+    """The sandbox of the state file if its process lives, whether it answers or is too busy to."""
     try:
         running = Running(**json.loads((home() / "sandbox.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return running if _is_ours(running.pid) and _answers(running.endpoint) else None
+    return running if _is_ours(running.pid) else None
 
 
 def up() -> Running:
@@ -67,7 +73,7 @@ def up() -> Running:
 
 def down() -> bool:
     """Stop the sandbox, that process and no other. Returns whether one was running."""
-    running = status()
+    running = _alive_process()
     if running is None:
         return False
     os.kill(running.pid, signal.SIGTERM)
@@ -91,6 +97,7 @@ def _start() -> Running:
         if running := status():
             return running
         time.sleep(0.05)
+    process.terminate()  # or it would answer later, when nobody knows of it
     raise SandboxError("the sandbox did not start", subject=str(log), hint="the end of that log says why")
 
 
@@ -129,7 +136,7 @@ def _alive(pid: int) -> bool:
 
 def _answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(endpoint + _HEALTH, timeout=5) as answer:  # noqa: S310  (loopback, from our own file)
+        with urllib.request.urlopen(endpoint + _HEALTH, timeout=20) as answer:  # noqa: S310  (loopback, from our own file)
             return bool(answer.status == 200)
     except OSError:
         return False
