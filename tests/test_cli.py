@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import netkit as nk
 from netkit import __main__ as cli
 
 
@@ -75,3 +76,18 @@ def test_the_demonstration_ends_with_findings_and_reports(
     assert "START-READY" in said.partition("Findings")[2]
     assert str(tmp_path / "00_start_here/report.html") in said.partition("Reports")[2]
     assert (tmp_path / "00_start_here/report.html").stat().st_size > 10_000
+
+
+def test_a_sandbox_that_is_late_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netkit import sandbox
+
+    monkeypatch.setenv("NETKIT_HOME", str(tmp_path))
+    monkeypatch.setattr(sandbox, "_START_S", 0.2)
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(sandbox.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    with pytest.raises(nk.errors.SandboxError, match="did not start"):
+        sandbox.up()
+    assert len(started) == 1
+    assert started[0].wait(timeout=20) != 0
+    assert sandbox.status() is None
