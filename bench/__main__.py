@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import math
 import os
 import platform
 import subprocess
@@ -51,9 +50,12 @@ def make(folder: Path, records: int) -> dict[str, Path]:
         table = traffic.table(one, spec, columns, addresses)
         made[kind] = folder / kind
         made[kind].mkdir(parents=True)
-        for number in range(max(1, math.ceil(records / table.num_rows))):
-            part = table.slice(0, min(table.num_rows, records - number * table.num_rows))
-            (made[kind] / f"{number:03}{suffix}").write_bytes(delivery.encode(spec, part))
+        whole, rest = divmod(records, table.num_rows)
+        body = delivery.encode(spec, table) if whole else b""
+        for number in range(whole):
+            (made[kind] / f"{number:03}{suffix}").write_bytes(body)
+        if rest:
+            (made[kind] / f"{whole:03}{suffix}").write_bytes(delivery.encode(spec, table.slice(0, rest)))
         if kind == "plain-text":
             made["slice"] = folder / "slice"
             made["slice"].mkdir()
