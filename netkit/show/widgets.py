@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import ipywidgets as w
 import pandas as pd
-from IPython.display import display
+from IPython.display import DisplayHandle, display
 
 from netkit.errors import InputError
 from netkit.flowlogs.names import AddressBook
@@ -17,6 +18,7 @@ from netkit.net import parse_cidr, protocol_name
 from netkit.show.plots import talkers
 
 ROWS = 25
+WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
 
 
 def select_pairs(
@@ -81,7 +83,7 @@ def explorer(
     records        a function (client, server) -> frame that fetches a pair's records, as `lambda a, b: logs.query("pair_flows", source=a, destination=b)`
     protocol, port, cidr  what the knobs start with; headless the figure and the table show just that
 
-    The figure and table of the starting values are ordinary outputs, so a report has them; with a kernel they follow the knobs.
+    Without a kernel, as in a report, the cell shows the figure and the table of the starting values; with one, both follow the knobs.
     """
     chosen = select_pairs(conversations, protocol=protocol, port=port, cidr=cidr)
     if conversations.empty:
@@ -129,6 +131,7 @@ class _Explorer:
             options=[("choose a pair", None)], description="records of", layout={"width": "95%"}, style=wide
         )
         self.help, self.view, self.detail = w.HTML(), w.Output(), w.Output()
+        self.table: DisplayHandle | None = None
         for knob in (self.time, self.protocol, self.port, self.cidr, self.text):
             knob.observe(lambda _: self.update(), "value")
         self.pair.observe(lambda _: self.open_pair(), "value")
@@ -136,22 +139,19 @@ class _Explorer:
     def show(self, chosen: pd.DataFrame) -> None:
         """The starting figure and table as plain outputs, then the knobs."""
         self.offer(chosen)
-        with self.view:
-            self.draw(chosen)
         rows = w.HBox([self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
-        panel = w.VBox([self.time, rows, self.help, self.view, self.pair, self.detail])
-        bundle = {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": panel.model_id,
-            }
-        }
-        display({**bundle, "text/html": self.page(chosen), "text/plain": "explorer"}, raw=True)
+        self.panel(w.VBox([self.time, rows, self.help]))
+        with self.view:
+            display(talkers(chosen))
+        self.panel(self.view, {PLOTLY: json.loads(talkers(chosen).to_json())})
+        self.table = display(pair_table(chosen, self.book), display_id=True)
+        self.panel(w.VBox([self.pair, self.detail]))
 
-    def page(self, chosen: pd.DataFrame) -> str:
-        """What a page without a kernel shows in place of the knobs: the pairs, as a table."""
-        return str(pair_table(chosen, self.book).to_html(index=False, border=0))
+    def panel(self, box: w.Widget, still: dict[str, Any] | None = None) -> None:
+        """Show some knobs; a page without a kernel, which cannot turn them, shows what is `still` in their place."""
+        view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+        bundle = {WIDGET: view, **(still or {}), "text/html": "", "text/plain": "explorer"}
+        display(bundle, raw=True)
 
     def update(self) -> None:
         """Follow the knobs; a CIDR that is none gives a line of help."""
@@ -171,14 +171,12 @@ class _Explorer:
             return
         self.help.value = f"{len(chosen):,} of {len(self.frame):,} conversations"
         self.offer(chosen)
+        # JupyterLab redraws a table that is updated in place, but not a plotly figure: that one stands in an Output.
         with self.view:
             self.view.clear_output(wait=True)
-            self.draw(chosen)
-
-    def draw(self, chosen: pd.DataFrame) -> None:
-        """The figure and the table of some conversations."""
-        display(talkers(chosen))
-        display(pair_table(chosen, self.book))
+            display(talkers(chosen))
+        if self.table is not None:
+            self.table.update(pair_table(chosen, self.book))
 
     def offer(self, chosen: pd.DataFrame) -> None:
         """The pairs that can be opened."""
