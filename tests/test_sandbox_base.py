@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_a_stale_state_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert sandbox.status() is None
         assert sandbox.down() is False
     assert os.getpid()  # this process, whose id stood in the file, is still here
+
+
+def test_a_busy_server_is_not_taken_for_gone(session: Session) -> None:
+    running = sandbox.ensure()
+    os.kill(running.pid, signal.SIGSTOP)
+    try:
+        assert sandbox.status() == running
+        assert sandbox.ensure() == running
+    finally:
+        os.kill(running.pid, signal.SIGCONT)
+    assert session.call("sts", "get_caller_identity")["Account"] == running.account_id
 
 
 def test_a_start_that_fails_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

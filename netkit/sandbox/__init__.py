@@ -10,10 +10,11 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-import urllib.request
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,8 +22,7 @@ from pathlib import Path
 
 from netkit.errors import SandboxError
 
-_START_S = 60
-_HEALTH = "/moto-api/"  # a small page; moto's data.json beside it writes out the whole world at every look
+_START_S = 180
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def ensure() -> Running:
 def status() -> Running | None:
     """The running sandbox, or None. A state file whose process is gone, or is not a sandbox, counts as none."""
     running = _alive_process()
-    return running if running and _answers(running.endpoint) else None
+    return running if running and _listens(running.endpoint) else None
 
 
 def _alive_process() -> Running | None:
@@ -65,7 +65,7 @@ def _alive_process() -> Running | None:
 
 
 def up() -> Running:
-    """Start the sandbox unless one is running. Raises SandboxError, naming the log, when it does not answer in a minute."""
+    """Start the sandbox unless one is running. Raises SandboxError, naming the log, when it does not answer in three minutes."""
     home().mkdir(parents=True, exist_ok=True)
     with _lock():
         return status() or _start()
@@ -123,7 +123,7 @@ def _is_ours(pid: int) -> bool:
         return Path("/proc/self").exists() is False and _alive(pid)
     except OSError:
         return False
-    return b"netkit.sandbox.server" in command
+    return b"netkit.sandbox.server" in command and str(home()).encode() in command
 
 
 def _alive(pid: int) -> bool:
@@ -134,10 +134,12 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _answers(endpoint: str) -> bool:
+def _listens(endpoint: str) -> bool:
+    """Whether somebody listens there. A server that is busy for a while still does, so it is not taken for gone."""
+    parts = urllib.parse.urlsplit(endpoint)
     try:
-        with urllib.request.urlopen(endpoint + _HEALTH, timeout=20) as answer:  # noqa: S310  (loopback, from our own file)
-            return bool(answer.status == 200)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5):
+            return True
     except OSError:
         return False
 
