@@ -686,6 +686,17 @@ def _interface_label(interface: str, book: AddressBook) -> str:
     )
 
 
+def readable(frame: pd.DataFrame, book: AddressBook, *addresses: str) -> pd.DataFrame:
+    """A query's frame for people: names beside addresses, protocols by name, first_seen and last_seen as UTC times."""
+    shown = book.name_columns(frame, *addresses)
+    for column in ("first_seen", "last_seen"):
+        if column in shown:
+            shown[column] = [clock(one) if pd.notna(one) else "" for one in shown[column]]
+    if "protocol" in shown:
+        shown["protocol"] = [protocol_name(int(one)) for one in shown["protocol"]]
+    return shown
+
+
 def name_servers(outcomes: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     """TCP outcomes with a label for each server and port. outcomes: query tcp_outcomes"""
     labels = [

@@ -11,13 +11,14 @@
 -- column replies_accepted: int | accepted reply packets of the same connections
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
+-- note: The lower port is taken for the server's; a rejected request on a port pair used before is not a rejected reply.
 -- note: Security groups are stateful, so a rejected reply means a network ACL (Amazon VPC User Guide, Flow log record examples).
 WITH rejected AS (
   SELECT
     interface_id, srcaddr, dstaddr, srcport, dstport, protocol,
     SUM(packets) AS packets, MIN("start") AS first_seen, MAX("end") AS last_seen
   FROM flows
-  WHERE log_status = 'OK' AND action = 'REJECT'
+  WHERE log_status = 'OK' AND action = 'REJECT' AND srcport < dstport
   GROUP BY interface_id, srcaddr, dstaddr, srcport, dstport, protocol
 ),
 accepted AS (
