@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit import flowlogs
+from netkit import flowlogs, show
 from netkit.errors import SourceError
 from netkit.flowlogs import ask
 from netkit.flowlogs import investigate as inv
@@ -34,7 +34,7 @@ def trust(gaps: list[tuple[str, str, int, int]] | None = None, *coverage: Covera
 def rejects(*rows: dict[str, object]) -> pd.DataFrame:
     default = {
         "srcaddr": "10.0.1.72", "dstaddr": "10.0.1.249", "protocol": 6, "leg": "request", "port": 15017, "interface_id": "eni-b", "rejected": 51,
-        "rejected_packets": 156, "attempts": 50, "accepted": 0, "accepted_until": None, "first_seen": START, "last_seen": START + 900,
+        "rejected_packets": 156, "rejected_bytes": 9360, "attempts": 50, "accepted": 0, "accepted_until": None, "first_seen": START, "last_seen": START + 900,
     }  # fmt: skip
     return find_query("reject_clusters").typed(pd.DataFrame([default | row for row in rows]))
 
@@ -100,6 +100,16 @@ def test_the_internets_noise_is_one_line_a_target_and_no_finding() -> None:
     assert clusters["inside"].tolist() == [True, False]
     assert "2 outside addresses" in clusters.iloc[1]["story"]
     assert [one.evidence["port"] for one in inv.reject_findings(clusters, trust())] == [15017]
+
+
+def test_rejects_stand_beside_conversations_with_their_ends_the_right_way_round() -> None:
+    accepted = find_query("conversations").typed(pd.DataFrame())
+    both = inv.with_rejects(accepted, rejects({}, {"leg": "reply", "port": 8080}))
+    assert both[["client", "server", "server_port", "bytes_out", "bytes_back", "action"]].values.tolist() == [
+        ["10.0.1.72", "10.0.1.249", 15017, 9360, 0, "REJECT"],
+        ["10.0.1.249", "10.0.1.72", 8080, 0, 9360, "REJECT"],
+    ]
+    assert inv.with_rejects(accepted, rejects().head(0)).empty
 
 
 def test_no_rejects_no_clusters() -> None:
@@ -376,5 +386,9 @@ def test_the_queries_a_log_cannot_answer_are_named(tmp_path: Path) -> None:
     assert missing["tcp_outcomes"] == "tcp-flags"
     assert "top_talkers" not in missing
     assert list(ask.answer(logs, "tcp_outcomes").columns) == list(find_query("tcp_outcomes").columns)
+    drawn = show.tcp_outcomes(inv.name_servers(ask.answer(logs, "tcp_outcomes"), AddressBook()))
+    assert drawn.layout.annotations[0].text == "this log cannot answer that: it has no tcp-flags"
+    left = show.egress_bars(inv.egress_table(ask.answer(logs, "egress_by_destination"), AddressBook()))
+    assert "cannot answer" in left.layout.annotations[0].text
     assert ask.against_baseline(logs, "new_talkers", "").empty
     assert ask.unlogged(None, AddressBook()) == ([], ())

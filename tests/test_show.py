@@ -139,7 +139,7 @@ def conversations() -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("knobs", "left"),
     [
-        ({}, 3), ({"protocol": "tcp"}, 2), ({"port": 53}, 1), ({"cidr": "10.0.1.0/24"}, 2), ({"cidr": "2001:db8::/64"}, 1), ({"start": 150}, 1),
+        ({}, 3), ({"action": "REJECT"}, 0), ({"action": "ACCEPT"}, 3), ({"protocol": "tcp"}, 2), ({"port": 53}, 1), ({"cidr": "10.0.1.0/24"}, 2), ({"cidr": "2001:db8::/64"}, 1), ({"start": 150}, 1),
         ({"end": 40}, 1), ({"text": "8.8"}, 1), ({"protocol": "udp", "port": 443}, 0),
     ],
 )  # fmt: skip
@@ -160,7 +160,7 @@ def test_the_explorer_follows_its_knobs_and_opens_a_pair() -> None:
         return pd.DataFrame({"x": [1]})
 
     explorer = widgets._Explorer(
-        conversations(), AddressBook([Name("10.0.1.5", "app", "instance")]), records, "", 0, ""
+        conversations(), AddressBook([Name("10.0.1.5", "app", "instance")]), records, "", "", 0, ""
     )
     explorer.port.value = 5432
     assert explorer.help.value == "1 of 3 conversations"

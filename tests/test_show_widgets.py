@@ -50,7 +50,7 @@ def test_the_table_follows_the_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
     monkeypatch.setattr(widgets, "display", lambda shown, **how: place if how.get("display_id") else None)
     before = FRAME.copy(deep=True)
-    explorer = widgets._Explorer(FRAME, AddressBook(), None, "", 0, "")
+    explorer = widgets._Explorer(FRAME, AddressBook(), None, "", "", 0, "")
     explorer.show(FRAME)
     explorer.cidr.value = "10.0.2.0/24"
     assert list(place.now["service"]) == ["tcp/5432"]

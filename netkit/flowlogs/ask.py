@@ -121,8 +121,11 @@ def scans(
 def answer(logs: FlowLogs, name: str, **parameters: Any) -> pd.DataFrame:
     """logs.query(), or its columns without rows where the log lacks a field that the query needs (see not_answerable)."""
     query = find_query(name)
-    if query.missing([COLUMNS[one.replace("-", "_")].column for one in logs.fields]):
-        return query.typed(pd.DataFrame())
+    lacking = query.missing([COLUMNS[one.replace("-", "_")].column for one in logs.fields])
+    if lacking:
+        empty = query.typed(pd.DataFrame())
+        empty.attrs["lacks"] = ", ".join(lacking)  # so that a figure of it says why, and not that there was nothing
+        return empty
     return logs.query(name, **parameters)
 
 

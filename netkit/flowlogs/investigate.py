@@ -632,6 +632,30 @@ def grouped(conversations: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
+def with_rejects(conversations: pd.DataFrame, rejects: pd.DataFrame) -> pd.DataFrame:
+    """Accepted conversations and rejected ones in one frame, told apart by `action`.
+
+    conversations: query conversations; rejects: query reject_clusters, whose sources and targets become clients and
+    servers (the other way round for replies). For what was rejected `connections` are attempts.
+    """
+    request = rejects["leg"] == "request"
+    ends = {
+        "client": rejects["srcaddr"].where(request, rejects["dstaddr"]),
+        "server": rejects["dstaddr"].where(request, rejects["srcaddr"]),
+    }
+    zero = pd.Series(0, index=rejects.index, dtype="Int64")
+    counts = {
+        f"{what}_{way}": rejects[f"rejected_{what}"].where(request == (way == "out"), zero)
+        for what in ("bytes", "packets")
+        for way in ("out", "back")
+    }
+    same = {name: rejects[name] for name in ("protocol", "interface_id", "first_seen", "last_seen")}
+    made = pd.DataFrame({**ends, **same, **counts, "server_port": rejects["port"], "connections": rejects["attempts"]})
+    refused = made.assign(interfaces=1, action="REJECT")[[*conversations.columns, "action"]]
+    accepted = conversations.assign(action="ACCEPT")
+    return pd.concat([part for part in (accepted, refused) if len(part)] or [accepted], ignore_index=True)
+
+
 def order_hops(hops: pd.DataFrame, book: AddressBook, source: str) -> pd.DataFrame:
     """The hops of one flow in path order: the request from its source on, then the reply, as far as either came.
 
@@ -703,7 +727,9 @@ def name_servers(outcomes: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
         f"{book.label(server)} {service_name(port)}"
         for server, port in zip(outcomes["server"], outcomes["server_port"], strict=True)
     ]
-    return outcomes.assign(label=pd.Series(labels, index=outcomes.index, dtype="object"))
+    named = outcomes.assign(label=pd.Series(labels, index=outcomes.index, dtype="object"))
+    named.attrs.update(outcomes.attrs)
+    return named
 
 
 def nat_costs(egress: pd.DataFrame, book: AddressBook, prices: Mapping[str, float] = PRICES) -> pd.DataFrame:
@@ -728,7 +754,9 @@ def egress_table(egress: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
         .groupby(["label", "path", "source"], as_index=False)["bytes"]
         .sum()
     )
-    return pd.DataFrame(sums).sort_values("bytes", ascending=False, ignore_index=True)
+    table = pd.DataFrame(sums).sort_values("bytes", ascending=False, ignore_index=True)
+    table.attrs.update(egress.attrs)
+    return table
 
 
 def conclude(findings: Sequence[Finding], trust: Trust, *, baseline: bool = True) -> list[Finding]:

@@ -34,6 +34,12 @@ def _figure(title: str, *, height: int = 420, **layout: Any) -> Figure:
     return figure
 
 
+def _why(frame: pd.DataFrame, words: str) -> str:
+    """What an empty frame means: that there was nothing, or that the log lacks what the question needs (ask.answer)."""
+    lacks = frame.attrs.get("lacks", "")
+    return f"this log cannot answer that: it has no {lacks}" if lacks else words
+
+
 def _nothing(title: str, words: str) -> Figure:
     figure = _figure(title, height=180)
     figure.add_annotation(
@@ -352,7 +358,7 @@ def egress_bars(frame: pd.DataFrame, *, most: int = 20, title: str = "What leave
     frame: label (destination), path, bytes, source (label of the sender): investigate.egress_table
     """
     if frame.empty:
-        return _nothing(title, "nothing left the VPC")
+        return _nothing(title, _why(frame, "nothing left the VPC"))
     top = frame.sort_values("bytes", ascending=False).head(most)
     share = top["bytes"].sum() / (frame["bytes"].sum() or 1)
     figure = _figure(
@@ -377,7 +383,7 @@ def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP c
     frame: label, established, refused, rejected, unanswered: the query tcp_outcomes with a label for each server and port
     """
     if frame.empty:
-        return _nothing(title, "no TCP connection was opened in this window")
+        return _nothing(title, _why(frame, "no TCP connection was opened in this window"))
     top = frame.head(most)
     figure = _figure(
         title + (f" (the first {most} of {len(frame)})" if len(frame) > most else ""),

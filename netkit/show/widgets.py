@@ -12,7 +12,7 @@ import ipywidgets as w
 import pandas as pd
 from IPython.display import DisplayHandle, display
 
-from netkit.errors import InputError
+from netkit.errors import InputError, NetkitError
 from netkit.flowlogs.names import AddressBook
 from netkit.net import parse_cidr, protocol_name
 from netkit.show.plots import talkers
@@ -24,6 +24,7 @@ WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.pl
 def select_pairs(
     frame: pd.DataFrame,
     *,
+    action: str = "",
     protocol: str = "",
     port: int = 0,
     cidr: str = "",
@@ -33,9 +34,12 @@ def select_pairs(
 ) -> pd.DataFrame:
     """The conversations that some knobs keep. Raises InputError for a CIDR that is none.
 
-    frame: the query conversations; start and end in Unix seconds (0: open), protocol a name, text part of a name
+    frame: investigate.with_rejects, or the query conversations, which are all accepted; start and end in Unix seconds
+    (0: open), action ACCEPT or REJECT, protocol a name, text part of an address
     """
     keep = pd.Series(True, index=frame.index)
+    if action:
+        keep &= (frame["action"] if "action" in frame else pd.Series("ACCEPT", index=frame.index)) == action
     if protocol:
         keep &= frame["protocol"].map(lambda number: protocol_name(int(number))) == protocol
     if port:
@@ -64,6 +68,8 @@ def pair_table(frame: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
     service = [
         f"{protocol_name(int(number))}/{port}" for number, port in zip(top["protocol"], top["server_port"], strict=True)
     ]
+    if "action" in top:
+        shown["action"] = top["action"]
     counts = {name: top[name] for name in ("connections", "bytes_out", "bytes_back", "packets_out", "packets_back")}
     return pd.DataFrame({**shown, "service": service, **counts, **times})
 
@@ -73,30 +79,31 @@ def explorer(
     book: AddressBook,
     *,
     records: Callable[[str, str], pd.DataFrame] | None = None,
+    action: str = "",
     protocol: str = "",
     port: int = 0,
     cidr: str = "",
 ) -> None:
-    """Show conversations with knobs for time, protocol, port, CIDR and text, and the records of the pair that is chosen.
+    """Show conversations with knobs for time, action, protocol, port, CIDR and text, and the records of a chosen pair.
 
-    conversations  query conversations, with client_group, service, server_group (investigate.grouped)
+    conversations  investigate.grouped, of the query conversations alone or with_rejects
     records        a function (client, server) -> frame that fetches a pair's records, as `lambda a, b: logs.query("pair_flows", source=a, destination=b)`
-    protocol, port, cidr  what the knobs start with; headless the figure and the table show just that
+    action, protocol, port, cidr  what the knobs start with; headless the figure and the table show just that
 
     Without a kernel, as in a report, the cell shows the figure and the table of the starting values; with one, both follow the knobs.
     """
-    chosen = select_pairs(conversations, protocol=protocol, port=port, cidr=cidr)
+    chosen = select_pairs(conversations, action=action, protocol=protocol, port=port, cidr=cidr)
     if conversations.empty:
         display(talkers(chosen))
         return
-    _Explorer(conversations, book, records, protocol, port, cidr).show(chosen)
+    _Explorer(conversations, book, records, action, protocol, port, cidr).show(chosen)
 
 
 class _Explorer:
     """The knobs and what they drive."""
 
     def __init__(
-        self, frame: pd.DataFrame, book: AddressBook, records: Any, protocol: str, port: int, cidr: str
+        self, frame: pd.DataFrame, book: AddressBook, records: Any, action: str, protocol: str, port: int, cidr: str
     ) -> None:
         self.frame, self.book, self.records = frame, book, records
         first, last = int(frame["first_seen"].min()), int(frame["last_seen"].max())
@@ -110,6 +117,13 @@ class _Explorer:
             layout={"width": "95%"},
             style=wide,
             continuous_update=False,
+        )
+        self.action = w.Dropdown(
+            options=[("any", ""), ("ACCEPT", "ACCEPT"), ("REJECT", "REJECT")],
+            value=action,
+            description="action",
+            layout={"width": "190px"},
+            style=wide,
         )
         names = sorted({protocol_name(int(number)) for number in frame["protocol"]})
         self.protocol = w.Dropdown(
@@ -132,14 +146,14 @@ class _Explorer:
         )
         self.help, self.view, self.detail = w.HTML(), w.Output(), w.Output()
         self.table: DisplayHandle | None = None
-        for knob in (self.time, self.protocol, self.port, self.cidr, self.text):
+        for knob in (self.time, self.action, self.protocol, self.port, self.cidr, self.text):
             knob.observe(lambda _: self.update(), "value")
         self.pair.observe(lambda _: self.open_pair(), "value")
 
     def show(self, chosen: pd.DataFrame) -> None:
         """The starting figure and table as plain outputs, then the knobs."""
         self.offer(chosen)
-        rows = w.HBox([self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
+        rows = w.HBox([self.action, self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
         self.panel(w.VBox([self.time, rows, self.help]))
         with self.view:
             display(talkers(chosen))
@@ -159,6 +173,7 @@ class _Explorer:
         try:
             chosen = select_pairs(
                 self.frame,
+                action=self.action.value,
                 protocol=self.protocol.value,
                 port=self.port.value,
                 cidr=self.cidr.value.strip(),
@@ -192,4 +207,7 @@ class _Explorer:
             return
         with self.detail:
             self.detail.clear_output(wait=True)
-            display(self.records(*self.pair.value))
+            try:
+                display(self.records(*self.pair.value))
+            except NetkitError as problem:
+                display({"text/plain": str(problem)}, raw=True)

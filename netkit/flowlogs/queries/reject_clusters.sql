@@ -1,6 +1,6 @@
 -- question: Who is rejected at which target and port, and was the same ever accepted there?
 -- param limit: int = 20000 | rows at most
--- fields: interface_id srcaddr dstaddr srcport dstport protocol packets start end action log_status
+-- fields: interface_id srcaddr dstaddr srcport dstport protocol packets bytes start end action log_status
 -- column srcaddr: str | source address
 -- column dstaddr: str | destination address
 -- column protocol: int | IANA protocol number
@@ -9,6 +9,7 @@
 -- column interface_id: str | interface that rejected it
 -- column rejected: int | rejected flow records
 -- column rejected_packets: int | rejected packets
+-- column rejected_bytes: int | rejected bytes
 -- column attempts: int | distinct client ports
 -- column accepted: int | accepted flow records of the same kind at the same interface
 -- column accepted_until: int | end of the last accepted one, Unix seconds
@@ -17,7 +18,7 @@
 -- note: accepted counts at the interface that rejected: the sender's own interface accepts what the target's rejects.
 WITH legs AS (
   SELECT
-    srcaddr, dstaddr, protocol, interface_id, action, packets, "start", "end",
+    srcaddr, dstaddr, protocol, interface_id, action, packets, bytes, "start", "end",
     CASE WHEN srcport < 32768 AND dstport >= 32768 THEN 'reply' ELSE 'request' END AS leg,
     CASE WHEN srcport < 32768 AND dstport >= 32768 THEN srcport ELSE dstport END AS port,
     CASE WHEN srcport < 32768 AND dstport >= 32768 THEN dstport ELSE srcport END AS client_port
@@ -29,6 +30,7 @@ rejected AS (
     srcaddr, dstaddr, protocol, leg, port, interface_id,
     COUNT(*) AS rejected,
     SUM(packets) AS rejected_packets,
+    SUM(bytes) AS rejected_bytes,
     COUNT(DISTINCT client_port) AS attempts,
     MIN("start") AS first_seen,
     MAX("end") AS last_seen
@@ -46,6 +48,7 @@ SELECT
   rejected.srcaddr, rejected.dstaddr, rejected.protocol, rejected.leg, rejected.port, rejected.interface_id,
   rejected.rejected,
   CAST(rejected.rejected_packets AS bigint) AS rejected_packets,
+  CAST(rejected.rejected_bytes AS bigint) AS rejected_bytes,
   rejected.attempts,
   COALESCE(accepted.accepted, 0) AS accepted,
   accepted.accepted_until,
