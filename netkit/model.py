@@ -1,4 +1,4 @@
-"""Frozen values shared by all wings: Window, Flow, Coverage, Finding. No I/O, no AWS package."""
+"""Frozen values shared by all wings: Window, Flow, Coverage, Finding, Hop, Verdict. No I/O, no AWS package."""
 
 from __future__ import annotations
 
@@ -148,6 +148,200 @@ class Coverage:
         note = f" ({self.note})" if self.note else ""
         return (
             f"{self.table} in {self.account or '-'}/{self.region or '-'}: {self.state}, {self.rows} rows{skipped}{note}"
+        )
+
+
+@dataclass(frozen=True)
+class Header:
+    """The packets at one point of a path, as AWS writes them: CIDR blocks, and ports as "443" or "1024-65535".
+
+    protocol is a name or number, or "all". Ports are empty where the protocol has none.
+    """
+
+    protocol: str
+    source: tuple[str, ...]
+    destination: tuple[str, ...]
+    source_ports: tuple[str, ...] = ()
+    destination_ports: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        def end(blocks: tuple[str, ...], ports: tuple[str, ...]) -> str:
+            shown = blocks[0] if len(blocks) == 1 else f"{blocks[0]} and {len(blocks) - 1} more" if blocks else "none"
+            return shown.removesuffix("/32").removesuffix("/128") + (f" port {','.join(ports)}" if ports else "")
+
+        return (
+            f"{self.protocol} {end(self.source, self.source_ports)} -> {end(self.destination, self.destination_ports)}"
+        )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule or route that decided, whatever table it is from.
+
+    kind       security-group-rule, acl-rule, route or tgw-route
+    direction  egress or ingress for the first two
+    protocol   tcp, udp, ..., a number, or all
+    ports      "443", "1024-65535", "" for every port; "type 8 code 0" for ICMP
+    peer       the CIDR block, prefix list or security group that the rule names, or the route's destination
+    action     allow or deny (acl-rule)
+    number     rule number (acl-rule)
+    target     where the route leads: "local" or an id
+    state      active or blackhole (routes); origin: createroute, static, propagated, ...
+    id         sgr-..., where it is known (AWS's analyzer does not say it)
+    """
+
+    kind: str
+    direction: str = ""
+    protocol: str = ""
+    ports: str = ""
+    peer: str = ""
+    action: str = ""
+    number: int | None = None
+    target: str = ""
+    state: str = ""
+    origin: str = ""
+    id: str | None = None
+
+    def __str__(self) -> str:
+        if self.kind in ("route", "tgw-route"):
+            return f"{self.peer} -> {self.target}" + ("" if self.state in ("", "active") else f" ({self.state})")
+        number = "" if self.number is None else f"rule {self.number if self.number < 32767 else '*'} "
+        what = f"{self.protocol} {self.ports}".strip()
+        return f"{number}{self.action or 'allow'} {what} {'to' if self.direction == 'egress' else 'from'} {self.peer}"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One component on a path, in AWS's order.
+
+    component    its id; "internet" where the path ends beyond AWS
+    type         instance, network-interface, security-group, network-acl, route-table, internet-gateway, nat-gateway,
+                 egress-only-internet-gateway, vpc-peering-connection, transit-gateway, transit-gateway-attachment,
+                 transit-gateway-route-table, vpc-endpoint, vpn-gateway, vpn-connection, load-balancer, target-group, vpc, internet
+    direction    egress or ingress, for a security group or network ACL
+    rule         the rule or route that let the packets through, or that stopped them; None where none speaks
+    inbound, outbound   the packets before and after, where the component changes them (and at the ends)
+    subnet, vpc, attached_to   where it is
+    blocked      whether the packets stop here; codes: AWS's explanation codes, when they do
+    """
+
+    component: str
+    type: str
+    direction: str = ""
+    rule: Rule | None = None
+    inbound: Header | None = None
+    outbound: Header | None = None
+    subnet: str = ""
+    vpc: str = ""
+    attached_to: str = ""
+    name: str = ""
+    blocked: bool = False
+    codes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        label = f"{self.type} {self.component}" + (f" ({self.name})" if self.name else "")
+        return ("x " if self.blocked else "  ") + label + (f": {self.rule}" if self.rule else "")
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """One thing that by itself keeps the packets from getting through.
+
+    component  what has to change: a security group, network ACL, route table, gateway, interface, ...
+    direction  egress or ingress, "" where it has none; leg: forward, or return for the replies
+    code       AWS's explanation code (https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html)
+    rule       the rule or route that denies; None where none allows
+    because    a sentence that a person understands
+    where      the network interface, subnet or gateway at which it happens
+    components every component that would have to allow it, where several together do (all groups of an interface)
+    """
+
+    component: str
+    direction: str
+    code: str
+    rule: Rule | None
+    because: str
+    leg: str = "forward"
+    where: str = ""
+    components: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.component} ({self.leg}): {self.because}"
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Something that the verdict would need and does not have: what (table, call, component), and why."""
+
+    what: str
+    why: str
+    code: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
+
+
+VERDICTS = ("REACHABLE", "NOT_REACHABLE", "UNKNOWN")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether packets get from source to destination and their replies back, and by which hops.
+
+    status     REACHABLE, NOT_REACHABLE (a blocker holds whatever else is unknown) or UNKNOWN (see unknowns)
+    source, destination   as they were asked; protocol and port too ("" for none)
+    forward, back   the hops there and of the replies
+    blockers   everything that stops the packets by itself, not only the first
+    unknowns   what is missing for a verdict
+    notes      what a reader should know: assumptions, what was chosen among several, what is beyond the network
+    origin     who says so: "snapshot", or an analysis id of AWS's
+    passes     the packets that get through at the destination, None where none do
+    """
+
+    status: str
+    source: str
+    destination: str
+    protocol: str
+    port: str = ""
+    forward: list[Hop] = field(default_factory=list)
+    back: list[Hop] = field(default_factory=list)
+    blockers: list[Blocker] = field(default_factory=list)
+    unknowns: list[Unknown] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    origin: str = "snapshot"
+    passes: Header | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("verdict status", self.status, VERDICTS, self.source)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the status is REACHABLE."""
+        return self.status == "REACHABLE"
+
+    @property
+    def question(self) -> str:
+        """What was asked, in words."""
+        service = f"{self.protocol}/{self.port}" if self.port else self.protocol
+        return f"{self.source} to {self.destination}, {service}"
+
+    def __str__(self) -> str:
+        lines = [f"{self.status}: {self.question}"]
+        lines += [f"  forward {hop}" for hop in self.forward] + [f"  back    {hop}" for hop in self.back]
+        lines += [f"  blocked by {one}" for one in self.blockers] + [f"  unknown: {one}" for one in self.unknowns]
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+    def _repr_html_(self) -> str:
+        def listed(title: str, items: Sequence[object]) -> str:
+            rows = "".join(f"<li>{html.escape(str(one))}</li>" for one in items)
+            return f"<p>{title}</p><ul>{rows}</ul>" if items else ""
+
+        return (
+            f"<p><b>{self.status.replace('_', ' ')}</b> {html.escape(self.question)}</p>"
+            + listed("Blocked by", self.blockers)
+            + listed("Unknown", self.unknowns)
+            + listed("Note", self.notes)
         )
 
 
