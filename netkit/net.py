@@ -72,7 +72,7 @@ def cidr_bounds(cidr: str) -> tuple[int, int]:
 
 # Blocks that are never on the internet: this network, private use, shared, loopback, link local, multicast and beyond
 # (RFC 6890). Documentation blocks count as public here: AWS's own examples stand for internet hosts with them.
-_NOT_PUBLIC = tuple(
+NOT_PUBLIC = tuple(
     ipaddress.ip_network(block)
     for block in (
         *(
@@ -92,4 +92,4 @@ _NOT_PUBLIC = tuple(
 def is_public(address: str) -> bool:
     """Whether an address can be a host on the internet: unicast, and not private, shared, loopback or link local."""
     parsed = ipaddress.ip_address(address)
-    return not any(parsed.version == block.version and parsed in block for block in _NOT_PUBLIC)
+    return not any(parsed.version == block.version and parsed in block for block in NOT_PUBLIC)

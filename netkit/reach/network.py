@@ -374,6 +374,9 @@ class Network:
     bpa_exclusions: dict[str, str] = field(default_factory=dict)  # vpc or subnet id -> mode
     bpa_era: bool = False  # whether the answers are of the time since VPC Block Public Access exists
     damaged: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _routes: dict[tuple[str, int], tuple[list[tuple[int, int, Route]], tuple[str, ...]]] = field(
+        default_factory=dict, repr=False
+    )
 
     def known(self, key: str, scope: Scope | None = None) -> bool:
         """Whether the whole table was seen and read."""
@@ -424,6 +427,46 @@ class Network:
     def with_prefixes(self) -> tuple[Interface, ...]:
         """Interfaces to which address prefixes are delegated."""
         return tuple(sorted((one for one in self.interfaces.values() if one.prefixes), key=lambda one: one.id))
+
+    def routes(self, table: RouteTable, family: int) -> tuple[list[tuple[int, int, Route]], tuple[str, ...]]:
+        """The routes of a table for one family as (first, last, route), best first, and prefix lists that are not known.
+
+        Longest prefix first; with the same block a static route before a prefix list's, before a propagated one (VPC guide,
+        route-tables-priority). Every VPC block has a local route, written or not (VPC guide, VPC_Route_Tables).
+        """
+        held = self._routes.get((table.id, family))
+        if held is None:
+            held = self._routes[table.id, family] = self._sorted_routes(table, family)
+        return held
+
+    def _sorted_routes(self, table: RouteTable, family: int) -> tuple[list[tuple[int, int, Route]], tuple[str, ...]]:
+        found: list[tuple[int, int, int, Route]] = []
+        unknown: list[str] = []
+        for route in table.routes:
+            if route.block:
+                if route.block[0] == family:
+                    found.append(
+                        (route.block[1], route.block[2], 2 if route.origin == "enablevgwroutepropagation" else 0, route)
+                    )
+            elif route.prefix_list in self.prefix_lists:
+                found += [
+                    (low, high, 1, route) for kind, low, high in self.prefix_lists[route.prefix_list] if kind == family
+                ]
+            else:
+                unknown.append(route.prefix_list)
+        written = {(low, high) for low, high, _, _ in found}
+        for low, high in self.vpcs[table.vpc].spans(family) if table.vpc in self.vpcs else ():
+            if (low, high) not in written:
+                found.append(
+                    (
+                        low,
+                        high,
+                        0,
+                        Route("local", (family, low, high), "", "local", "local", "active", "createroutetable"),
+                    )
+                )
+        found.sort(key=lambda one: (one[1] - one[0], one[2], one[3].target))
+        return [(low, high, route) for low, high, _, route in found], tuple(unknown)
 
     def owner(self, vpc: str, address: Address) -> Interface | None:
         """The interface of a VPC that has a private or IPv6 address."""
@@ -928,7 +971,7 @@ def _transit_route(route: Mapping[str, Any], attachment: Mapping[str, Any]) -> T
     block = block_of(route["DestinationCidrBlock"]) if route.get("DestinationCidrBlock") else None
     return TransitRoute(
         text, block, "" if block else prefix_list, attachment.get("TransitGatewayAttachmentId", ""), attachment.get("ResourceId", ""),
-        str(attachment.get("ResourceType", "")).lower(), str(route.get("Type", "static")).lower() == "static", str(route.get("State", "active")).lower(),
+        str(attachment.get("ResourceType", "")).lower(), str(route.get("Type", "static")).lower() == "static", str(route["State"]).lower(),
     )  # fmt: skip
 
 
@@ -977,9 +1020,8 @@ def _fill_public_access(network: Network, fill: Fill) -> None:
     ):
         network.bpa_exclusions[resource] = mode
     # Since VPC Block Public Access exists (November 2024) every VPC and subnet answer says BlockPublicAccessStates.
-    network.bpa_era = network.snapshot.complete or any(
-        one.bpa for one in (*network.vpcs.values(), *network.subnets.values())
-    )
+    said = [one.bpa for one in network.vpcs.values()] + [one.bpa for one in network.subnets.values()]
+    network.bpa_era = network.snapshot.complete or any(said)
 
 
 def _in_force(record: Mapping[str, Any]) -> bool:
