@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.reach.snapshot import Snapshot, load_snapshot
+from netkit.reach.snapshot import Snapshot, load_snapshot, save_snapshot
+from netkit.reach.trace import trace
 
-__all__ = ["Snapshot", "load_snapshot"]
+__all__ = ["Snapshot", "load_snapshot", "save_snapshot", "trace"]

@@ -44,6 +44,7 @@ class Interface:
     owner: str
     name: str
     attached: bool
+    said_kind: bool
 
     def owns(self, address: Address) -> bool:
         """Whether a private or IPv6 address is the interface's own."""
@@ -626,6 +627,7 @@ def _interface(record: Mapping[str, Any], scope: Scope) -> Interface:
         tuple(address_of(one["Ipv6Address"])[1] for one in record.get("Ipv6Addresses") or []), tuple(block_of(text) for text in prefixes),
         bool(record.get("SourceDestCheck", True)), bool(record.get("DenyAllIgwTraffic", False)), str(attachment.get("InstanceId", "")),
         int(attachment.get("DeviceIndex") or 0), str(record.get("Description", "")), str(record.get("OwnerId", "")), _name(record), bool(attachment),
+        "InterfaceType" in record,
     )  # fmt: skip
 
 
