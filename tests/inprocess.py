@@ -1,4 +1,4 @@
-"""An account inside the test's own process: moto, with the sandbox's flow-log calls in place of moto's."""
+"""An account inside the test's own process: moto, with the sandbox's calls in place of moto's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import botocore.client
 import pytest
 from moto import mock_aws
 
-from netkit.sandbox import flowlogs_api
+from netkit.sandbox import flowlogs_api, reach_api
 from netkit.session import Session
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -32,6 +32,7 @@ def account(monkeypatch: pytest.MonkeyPatch, region: str = REGION) -> Iterator[S
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/dev/null")
     flowlogs_api.install()
+    reach_api.install()
     with mock_aws():
         yield Session("aws", ACCOUNT, region, "me", _boto3(region))
 

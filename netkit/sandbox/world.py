@@ -203,6 +203,8 @@ def seed_all() -> None:
     from moto.logs.models import logs_backends
     from moto.s3.models import s3_backends
 
+    from netkit.sandbox import reach_lab
+
     store = s3_backends[ACCOUNT]["aws"]
     for bucket in (BUCKET, RESULTS_BUCKET):
         store.create_bucket(bucket, REGION)
@@ -218,6 +220,7 @@ def seed_all() -> None:
     logs_backends[ACCOUNT][REGION].create_log_group(LOG_GROUP, {})
     for name in NAMES:
         seed(scenario(name))
+    reach_lab.seed()
 
 
 def seed(one: Scenario) -> None:
@@ -225,7 +228,7 @@ def seed(one: Scenario) -> None:
     from moto.ec2.models import ec2_backends
 
     ec2 = ec2_backends[ACCOUNT][REGION]
-    with _naming(one.name) as naming:
+    with naming_for(one.name) as naming:
         subnets = _network(ec2, one, naming)
         groups = _groups(ec2, one, naming)
         interfaces = _hosts(ec2, one, naming, subnets, groups)
@@ -251,7 +254,7 @@ class Naming:
 
 
 @contextmanager
-def _naming(scenario: str) -> Iterator[Naming]:
+def naming_for(scenario: str) -> Iterator[Naming]:
     """All of moto's EC2 ids go through one function; ours stands in for it while a scenario is laid out."""
     from moto.ec2 import utils
 
@@ -353,7 +356,7 @@ def _instance(ec2: Any, one: Scenario, naming: Naming, host: Host, eni: Any, gro
     made = reservation.instances[0]
     # run_instances takes its first id for the reservation, so the instance is put under its own.
     wanted = host.instance_id(one.name)
-    made.id = wanted
+    made.id, made.platform = wanted, None  # moto knows that image as one of Windows
     made.add_tags({"Name": host.name})
     ec2.reservations[reservation.id] = reservation
     eni.instance, eni.device_index, eni.attach_time = (

@@ -1,0 +1,331 @@
+"""The reachability lab: one small client and server for each way in which a path ends, in VPCs of their own.
+
+Hosts are named `<ending>-client` and `<ending>-server` (Name tag); each has a subnet, and where it matters a security group,
+a network ACL and a route table of its own. CASES says what each ending is about, and what a trace should say of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netkit.sandbox.world import ACCOUNT, REGION, Naming, ident, naming_for
+
+NAME = "reach"  # ids are ident(NAME, the thing's name, prefix)
+LAB, PEER, SPOKE_A, SPOKE_B, SPOKE_C = "reach-lab", "reach-peer", "reach-spoke-a", "reach-spoke-b", "reach-spoke-c"
+VPCS = {
+    LAB: "10.64.0.0/16",
+    PEER: "10.65.0.0/16",
+    SPOKE_A: "10.66.0.0/16",
+    SPOKE_B: "10.67.0.0/16",
+    SPOKE_C: "10.68.0.0/16",
+}
+ZONE = f"{REGION}a"
+PARTNER = "151.101.64.81"  # somewhere on the internet
+NAT_ADDRESS, PUBLIC_ADDRESS = "52.7.64.20", "52.7.64.30"
+TRANSIT = "10.64.0.0/13"  # every VPC of the lab
+
+# (direction, protocol, first port, last port, CIDR): what a security group allows
+Allow = tuple[str, str, int, int, str]
+# (rule number, egress, protocol number, first port, last port, CIDR, allow)
+Entry = tuple[int, bool, int, int, int, str, bool]
+ALL: Allow = ("out", "-1", 0, 65535, "0.0.0.0/0")
+ANY_IN: Entry = (100, False, -1, 0, 65535, "0.0.0.0/0", True)
+ANY_OUT: Entry = (100, True, -1, 0, 65535, "0.0.0.0/0", True)
+
+
+def _tcp_in(port: int, cidr: str = "10.64.0.0/16") -> Allow:
+    return ("in", "tcp", port, port, cidr)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host: its VPC, the third and fourth number of its address, its group's rules, its ACL's entries (none: the default
+    ACL), its route table (none: the VPC's main one, which has local routes only)."""
+
+    name: str
+    vpc: str
+    subnet: int
+    rules: tuple[Allow, ...] = (_tcp_in(443), ALL)
+    acl: tuple[Entry, ...] = ()
+    table: str = ""
+    public: str = ""
+
+    @property
+    def cidr(self) -> str:
+        """The block of its subnet."""
+        return f"{VPCS[self.vpc].rsplit('.', 2)[0]}.{self.subnet}.0/24"
+
+    @property
+    def address(self) -> str:
+        """Its private address."""
+        return f"{VPCS[self.vpc].rsplit('.', 2)[0]}.{self.subnet}.10"
+
+    @property
+    def instance_id(self) -> str:
+        """The id of its instance."""
+        return ident(NAME, self.name, "i")
+
+    @property
+    def interface_id(self) -> str:
+        """The id of its network interface."""
+        return ident(NAME, self.name, "eni")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One ending: source and destination as they are asked, the port of TCP, and what has to come out.
+
+    codes: AWS's explanation codes of the blockers; where: the components that they are at; leg: forward or return
+    """
+
+    ending: str
+    teaches: str
+    source: str
+    destination: str
+    status: str
+    codes: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    leg: str = "forward"
+    port: int = 443
+
+
+def _id(name: str, prefix: str) -> str:
+    return ident(NAME, name, prefix)
+
+
+CLIENT: tuple[Allow, ...] = (ALL,)
+HOSTS = (
+    Host("reachable-client", LAB, 10, CLIENT),
+    Host("reachable-server", LAB, 11, (_tcp_in(443), ("in", "icmp", -1, -1, "10.64.0.0/16"), ALL)),
+    Host("sg-outbound-client", LAB, 12, (("out", "tcp", 80, 80, "0.0.0.0/0"),)),
+    Host("sg-outbound-server", LAB, 13),
+    Host("nacl-outbound-client", LAB, 14, CLIENT, (ANY_IN, (90, True, 6, 443, 443, "10.64.0.0/16", False), ANY_OUT)),
+    Host("nacl-outbound-server", LAB, 15),
+    Host("nacl-inbound-client", LAB, 16, CLIENT),
+    Host("nacl-inbound-server", LAB, 17, acl=((100, False, 6, 80, 80, "0.0.0.0/0", True), ANY_OUT)),
+    Host("sg-inbound-client", LAB, 18, CLIENT),
+    Host("sg-inbound-server", LAB, 19, (_tcp_in(22), ALL)),
+    Host("stateless-return-client", LAB, 20, CLIENT),
+    Host("stateless-return-server", LAB, 21, acl=(ANY_IN, (100, True, 6, 443, 443, "0.0.0.0/0", True))),
+    Host("two-blockers-client", LAB, 22, CLIENT, (ANY_IN, (90, True, 6, 443, 443, "10.64.0.0/16", False), ANY_OUT)),
+    Host("two-blockers-server", LAB, 23, (_tcp_in(22), ALL)),
+    Host("no-route-client", LAB, 24, CLIENT, table="no-route"),
+    Host("no-route-server", PEER, 25, table="peer-routed"),
+    Host("peering-no-return-client", LAB, 26, CLIENT, table="lab-to-peer"),
+    Host("peering-no-return-server", PEER, 27, table="peering-no-return"),
+    Host("peering-reachable-client", LAB, 28, CLIENT, table="lab-to-peer"),
+    Host("peering-reachable-server", PEER, 29, table="peer-routed"),
+    Host("private-no-nat-client", LAB, 30, CLIENT, table="private-no-nat"),
+    Host("nat-reachable-client", LAB, 31, CLIENT, table="private-nat"),
+    Host("s3-no-route-client", LAB, 32, CLIENT, table="private-no-s3"),
+    Host("s3-reachable-client", LAB, 33, CLIENT, table="private-s3"),
+    Host("public-server", LAB, 34, (_tcp_in(443, "0.0.0.0/0"), ALL), table="public", public=PUBLIC_ADDRESS),
+    Host("tgw-reachable-client", SPOKE_A, 10, CLIENT, table="spoke-a"),
+    Host("tgw-reachable-server", SPOKE_B, 11, (_tcp_in(443, TRANSIT), ALL), table="spoke-b"),
+    Host("tgw-no-association-client", SPOKE_C, 10, CLIENT, table="spoke-c"),
+    Host("tgw-no-association-server", SPOKE_B, 12, (_tcp_in(443, TRANSIT), ALL), table="spoke-b"),
+)  # fmt: skip
+BY_NAME = {host.name: host for host in HOSTS}
+# Route tables: the VPC, and (destination, the target's prefix) pairs.
+TABLES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "public": (LAB, (("0.0.0.0/0", "igw"),)),
+    "private-nat": (LAB, (("0.0.0.0/0", "nat"),)),
+    "private-no-nat": (LAB, ()),
+    "private-s3": (LAB, ()),
+    "private-no-s3": (LAB, ()),
+    "no-route": (LAB, ()),
+    "peering-no-return": (PEER, ()),
+    "lab-to-peer": (LAB, ((VPCS[PEER], "pcx"),)),
+    "peer-routed": (PEER, ((VPCS[LAB], "pcx"),)),
+    "spoke-a": (SPOKE_A, ((TRANSIT, "tgw"),)),
+    "spoke-b": (SPOKE_B, ((TRANSIT, "tgw"),)),
+    "spoke-c": (SPOKE_C, ((TRANSIT, "tgw"),)),
+}
+SG, ACL = "ENI_SG_RULES_MISMATCH", "SUBNET_ACL_RESTRICTION"
+
+
+def _pair(ending: str, teaches: str, *blockers: tuple[str, str], leg: str = "forward") -> Case:
+    status = "NOT_REACHABLE" if blockers else "REACHABLE"
+    codes, where = tuple(code for code, _ in blockers), tuple(component for _, component in blockers)
+    return Case(ending, teaches, f"{ending}-client", f"{ending}-server", status, codes, where, leg)
+
+
+CASES = (
+    _pair("reachable", "two hosts of one VPC that may talk"),
+    _pair("no-route", "the peering is there, and the client's route table does not name it", ("NO_ROUTE_TO_DESTINATION", _id("no-route", "rtb"))),
+    _pair("sg-outbound", "the client's security group lets out port 80 only", (SG, _id("sg-outbound-client", "sg"))),
+    _pair("nacl-outbound", "rule 90 of the client's network ACL denies it", (ACL, _id("nacl-outbound-client", "acl"))),
+    _pair("nacl-inbound", "the server's network ACL lets in port 80 only", (ACL, _id("nacl-inbound-server", "acl"))),
+    _pair("sg-inbound", "the server's security group lets in port 22 only", (SG, _id("sg-inbound-server", "sg"))),
+    _pair("stateless-return", "the server's network ACL lets no reply out", (ACL, _id("stateless-return-server", "acl")), leg="return"),
+    _pair("two-blockers", "network ACL and security group at once", (ACL, _id("two-blockers-client", "acl")), (SG, _id("two-blockers-server", "sg"))),
+    _pair("peering-no-return", "the server's route table does not know the way back", ("NO_ROUTE_TO_DESTINATION", _id("peering-no-return", "rtb")), leg="return"),
+    _pair("peering-reachable", "two peered VPCs that route to each other"),
+    _pair("tgw-no-association", "the attachment of the client's VPC has no route table", ("TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION", _id("attach-reach-spoke-c", "tgw-attach"))),
+    _pair("tgw-reachable", "two VPCs on one transit gateway"),
+    Case("private-no-nat", "a private subnet without a NAT gateway", "private-no-nat-client", PARTNER, "NOT_REACHABLE", ("NO_ROUTE_TO_DESTINATION",), (_id("private-no-nat", "rtb"),)),
+    Case("nat-reachable", "a private subnet with one", "nat-reachable-client", PARTNER, "REACHABLE"),
+    Case("s3-no-route", "the gateway endpoint is there, and not in the route table", "s3-no-route-client", _id("s3", "vpce"), "NOT_REACHABLE", ("NO_ROUTE_TO_DESTINATION",), (_id("private-no-s3", "rtb"),)),
+    Case("s3-reachable", "the same endpoint from a subnet that has its route", "s3-reachable-client", _id("s3", "vpce"), "REACHABLE"),
+    Case("internet-reachable", "a public host from outside", "internet", "public-server", "REACHABLE"),
+)  # fmt: skip
+
+
+def seed() -> None:
+    """Lay the lab into moto's EC2 backend."""
+    from moto.ec2.models import ec2_backends
+
+    ec2 = ec2_backends[ACCOUNT][REGION]
+    with naming_for(NAME) as naming:
+        for name, cidr in VPCS.items():
+            naming(f"vpc-{name}")
+            ec2.create_vpc(cidr, tags=_tags(name))
+        made = _gateways(ec2, naming)
+        tables = _tables(ec2, naming, made)
+        for host in HOSTS:
+            _host(ec2, naming, host, tables)
+        _endpoint(ec2, naming, tables)
+
+
+def _tags(name: str) -> list[dict[str, str]]:
+    return [{"Key": "Name", "Value": name}]
+
+
+def _subnet(ec2: Any, naming: Naming, name: str, vpc: str, cidr: str) -> Any:
+    naming(name)
+    return ec2.create_subnet(_id(f"vpc-{vpc}", "vpc"), cidr, availability_zone=ZONE, tags={"subnet": {"Name": name}})
+
+
+def _gateways(ec2: Any, naming: Naming) -> dict[str, str]:
+    """An internet gateway, a NAT gateway, a peering and a transit gateway; ids by prefix."""
+    naming("igw")
+    internet = ec2.create_internet_gateway(tags=_tags(LAB))
+    ec2.attach_internet_gateway(internet.id, _id(f"vpc-{LAB}", "vpc"))
+    naming("pcx")
+    peering = ec2.create_vpc_peering_connection(
+        ec2.get_vpc(_id(f"vpc-{LAB}", "vpc")), ec2.get_vpc(_id(f"vpc-{PEER}", "vpc")), {"Name": "reach-lab-to-peer"}
+    )
+    ec2.accept_vpc_peering_connection(peering.id)
+    return {"igw": internet.id, "pcx": peering.id, "nat": _nat(ec2, naming), "tgw": _transit(ec2, naming)}
+
+
+def _nat(ec2: Any, naming: Naming) -> str:
+    subnet = _subnet(ec2, naming, "nat", LAB, "10.64.1.0/24")
+    naming("eip-nat")
+    address = ec2.allocate_address("vpc", address=None)
+    address.public_ip = NAT_ADDRESS
+    naming("nat")
+    nat = ec2.create_nat_gateway(subnet.id, address.allocation_id, tags={"Name": LAB})
+    eni = nat._eni
+    eni.private_ip_address, eni.private_ip_addresses = "10.64.1.20", [{"Primary": True, "PrivateIpAddress": "10.64.1.20"}]  # fmt: skip
+    eni.status, eni.interface_type, eni.requester_managed, eni._group_set = "in-use", "nat_gateway", True, []
+    eni.description = f"Interface for NAT Gateway {nat.id}"
+    nat.address_set[0] |= {"privateIp": "10.64.1.20", "publicIp": NAT_ADDRESS}
+    return str(nat.id)
+
+
+def _transit(ec2: Any, naming: Naming) -> str:
+    """Three VPCs on a transit gateway. All announce their blocks; the third has no route table for what it sends."""
+    naming("tgw")
+    options = {"DefaultRouteTableAssociation": "disable", "DefaultRouteTablePropagation": "disable"}
+    transit = ec2.create_transit_gateway("reachability lab", options, _tags("reach-transit"))
+    naming("tgw-rtb")
+    table = ec2.create_transit_gateway_route_table(transit.id, {"Name": "reach-spokes"})
+    for vpc in (SPOKE_A, SPOKE_B, SPOKE_C):
+        subnet = _subnet(ec2, naming, f"{vpc}-transit", vpc, f"{VPCS[vpc].rsplit('.', 2)[0]}.1.0/28")
+        naming(f"attach-{vpc}")
+        one = ec2.create_transit_gateway_vpc_attachment(
+            transit.id, _id(f"vpc-{vpc}", "vpc"), [subnet.id], {"Name": vpc}
+        )
+        ec2.enable_transit_gateway_route_table_propagation(one.id, table.id)
+        if vpc != SPOKE_C:
+            ec2.associate_transit_gateway_route_table(one.id, table.id)
+    return str(transit.id)
+
+
+def _tables(ec2: Any, naming: Naming, targets: dict[str, str]) -> dict[str, Any]:
+    made = {}
+    member = {
+        "igw": "gateway_id",
+        "nat": "nat_gateway_id",
+        "pcx": "vpc_peering_connection_id",
+        "tgw": "transit_gateway_id",
+    }
+    for name, (vpc, routes) in TABLES.items():
+        naming(name)
+        made[name] = ec2.create_route_table(_id(f"vpc-{vpc}", "vpc"), tags=_tags(name))
+        for destination, kind in routes:
+            ec2.create_route(made[name].id, destination, **{member[kind]: targets[kind]})
+    ec2.associate_route_table(made["public"].id, subnet_id=_id("nat", "subnet"))
+    return made
+
+
+def _host(ec2: Any, naming: Naming, host: Host, tables: dict[str, Any]) -> None:
+    subnet = _subnet(ec2, naming, host.name, host.vpc, host.cidr)
+    if host.table:
+        ec2.associate_route_table(tables[host.table].id, subnet_id=subnet.id)
+    if host.acl:
+        _acl(ec2, naming, host, subnet)
+    group = _group(ec2, naming, host)
+    naming(host.name)
+    eni = ec2.create_network_interface(subnet, host.address, group_ids=[group.id], tags={"Name": host.name})
+    _instance(ec2, naming, host, eni, group)
+    if host.public:
+        naming(f"eip-{host.name}")
+        address = ec2.allocate_address("vpc", address=None)
+        address.public_ip = host.public
+        ec2.associate_address(eni=eni, allocation_id=address.allocation_id)
+        eni.public_ip = host.public
+
+
+def _acl(ec2: Any, naming: Naming, host: Host, subnet: Any) -> None:
+    naming(host.name)
+    acl = ec2.create_network_acl(subnet.vpc_id, tags=_tags(host.name))
+    for number, egress, protocol, first, last, cidr, allow in host.acl:
+        ports = (first, last) if protocol == 6 else (None, None)
+        ec2.create_network_acl_entry(
+            acl.id, number, str(protocol), "allow" if allow else "deny", egress, cidr, None, None, *ports, None
+        )
+    for held in ec2.network_acls.values():
+        for link, one in list(held._associations.items()):
+            if one.subnet_id == subnet.id:
+                ec2.replace_network_acl_association(link, acl.id)
+                return
+
+
+def _group(ec2: Any, naming: Naming, host: Host) -> Any:
+    naming(host.name)
+    group = ec2.create_security_group(
+        host.name, f"{host.name} of the reachability lab", _id(f"vpc-{host.vpc}", "vpc"), tags={"Name": host.name}
+    )
+    if ALL not in host.rules:
+        ec2.revoke_security_group_egress(group.id, "-1", None, None, [{"CidrIp": "0.0.0.0/0"}])
+    for number, (direction, protocol, first, last, cidr) in enumerate(host.rules):
+        if (direction, protocol, first, last, cidr) == ALL:
+            continue  # every new group has it
+        naming(f"sgr-{host.name}-{number}")
+        add = ec2.authorize_security_group_ingress if direction == "in" else ec2.authorize_security_group_egress
+        add(group.id, protocol, str(first), str(last), [{"CidrIp": cidr}])
+    return group
+
+
+def _instance(ec2: Any, naming: Naming, host: Host, eni: Any, group: Any) -> None:
+    naming(host.name)
+    reservation = ec2.run_instances(
+        "ami-12c6146b", 1, None, [], security_group_ids=[group.id], instance_type="m5.large", subnet_id=eni.subnet.id,
+        nics=[{"NetworkInterfaceId": eni.id, "DeviceIndex": "0"}], tags={"instance": {"Name": host.name}}, is_instance_type_default=False,
+        placement=ZONE, key_name=None, ebs_optimized=False, instance_initiated_shutdown_behavior="stop", private_ip=None,
+        associate_public_ip=False, disable_api_termination=False, disable_api_stop=False, launch_template=None, lifecycle=None, region_name=REGION,
+    )  # fmt: skip
+    made = reservation.instances[0]
+    # run_instances takes its first id for the reservation, so the instance is put under its own. moto's image is one of Windows.
+    made.id, made.platform = host.instance_id, None
+    made.add_tags({"Name": host.name})
+
+
+def _endpoint(ec2: Any, naming: Naming, tables: dict[str, Any]) -> None:
+    naming("s3")
+    ec2.create_vpc_endpoint(
+        _id(f"vpc-{LAB}", "vpc"), f"com.amazonaws.{REGION}.s3", "Gateway", None, route_table_ids=[tables["private-s3"].id], tags={"Name": "reach-s3"},
+    )  # fmt: skip
