@@ -36,6 +36,7 @@ class Decision:
     rule      the first rule that allows any, or the one that denies
     code      AWS's explanation code, if it denies
     unknowns  what would have to be known
+    by        the security group whose rule allows
     """
 
     allowed: Packets
@@ -44,6 +45,7 @@ class Decision:
     deny: Rule | None
     code: str
     unknowns: tuple[Unknown, ...] = ()
+    by: str = ""
 
 
 def group_rule(rule: GroupRule) -> Rule:
@@ -79,10 +81,11 @@ def groups_allow(network: Network, groups: Iterable[Group], egress: bool, packet
     family = packets.family
     allowed, possible = Packets(family, ()), Packets(family, ())
     first: Rule | None = None
+    by = ""
     unknowns: list[Unknown] = []
-    rules = [rule for group in groups for rule in group.rules if rule.egress == egress]
+    rules = [(group.id, rule) for group in groups for rule in group.rules if rule.egress == egress]
     lost = ""
-    for rule in rules:
+    for name, rule in rules:
         spans, maybe = _rule_spans(network, rule, family, peer)
         if rule.group and rule.group in peer.groups and peer.lost:
             lost = peer.lost
@@ -95,12 +98,13 @@ def groups_allow(network: Network, groups: Iterable[Group], egress: bool, packet
         for span in spans:
             hit = packets & _box(family, rule.protocol, rule.port, span, egress)
             if hit:
-                first = first or group_rule(rule)
+                if first is None:
+                    first, by = group_rule(rule), name
                 allowed = allowed | hit
         if allowed.boxes and allowed.covers(packets):
-            return Decision(packets, packets, first, None, "")
+            return Decision(packets, packets, first, None, "", (), by)
     code = "SG_HAS_NO_RULES" if not rules else lost or "ENI_SG_RULES_MISMATCH"
-    return Decision(allowed, allowed | possible, first, None, code, tuple(unknowns))
+    return Decision(allowed, allowed | possible, first, None, code, tuple(unknowns), by)
 
 
 def _rule_spans(network: Network, rule: GroupRule, family: int, peer: Peer) -> tuple[list[Span], Unknown | None]:
@@ -154,4 +158,6 @@ def acl_allows(acl: Acl, egress: bool, packets: Packets) -> Decision:
             "deny",
             32767 if family == 4 else 32768,
         )
+    if not rest and deny is None:
+        return Decision(packets, packets, allow, None, "")
     return Decision(allowed, allowed, allow, deny, "SUBNET_ACL_RESTRICTION")

@@ -32,6 +32,7 @@ from netkit.reach.walk import (
     Leg,
     Place,
     back_through_nat,
+    between,
     from_gateway,
     from_internet,
     into,
@@ -192,8 +193,7 @@ def _trace(network: Network, source: End, destination: End, service: Service, fa
     if lacking:
         return Verdict("UNKNOWN", source.given, destination.given, *service.words(), unknowns=[lacking])
     leg = Leg(network, "forward", source, destination, packets, packets)
-    if source.balancer is None or source.kind != "load-balancer":
-        leg.notes = [*source.notes, *destination.notes]
+    leg.notes = [*source.notes, *destination.notes]
     _set_out(leg)
     back = _way_back(leg) if leg.arrived else None
     if not leg.arrived and leg.blockers and not leg.unknowns:
@@ -484,7 +484,6 @@ def _way_back(leg: Leg) -> Leg | None:
         live,
         translations=list(leg.translations),
         crossed=list(leg.crossed),
-        balanced=leg.balanced,
     )
     if leg.arrived == "interface" and leg.end:
         out_of(back, leg.end)
@@ -567,7 +566,7 @@ def _verdict(leg: Leg, back: Leg | None, service: Service) -> Verdict:
         notes.append(narrowed)
     passes = leg.live.header() if leg.live and leg.arrived else None
     return Verdict(
-        status, leg.home.given, leg.goal.given, *service.words(), forward=leg.hops, back=back.hops if back else [], blockers=blockers, unknowns=unknowns,
+        status, leg.home.given, leg.goal.given, *service.words(), forward=leg.hops, back=leg.inner_back + back.hops if back else [], blockers=blockers, unknowns=unknowns,
         notes=notes, passes=passes,
     )  # fmt: skip
 
@@ -660,6 +659,7 @@ def _best_target(
     )
     leg.hop(group.id, "target-group", name=group.name)
     leg.hops += [hop for hop in best.forward if hop.component not in (entry.id,)]
+    leg.inner_back = best.back
     leg.blockers += best.blockers
     leg.unknowns += best.unknowns
 
@@ -761,7 +761,8 @@ def _preserved(leg: Leg, origin: End, end: End, service: Service) -> Verdict:
         end,
         Packets(leg.family, tuple(boxes)),
         Packets(leg.family, tuple(boxes)),
-        balanced=True,
     )
-    _set_out(there)
-    return _verdict(there, None, service)
+    out_of(there, entry)
+    back = Leg(leg.network, "return", end, origin, there.asked.reply(), there.live.reply())
+    between(back, one, entry)
+    return _verdict(there, back, service)

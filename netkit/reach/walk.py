@@ -86,7 +86,8 @@ class Leg:
     end: Interface | None = None
     partial: list[str] = field(default_factory=list)
     assumed: bool = False
-    balanced: bool = False  # packets of a load balancer that keeps the client's address
+    inner_back: list[Hop] = field(default_factory=list)  # replies from a load balancer's target to the load balancer
+    let_by: dict[str, str] = field(default_factory=dict)  # interface -> the group that let the packets through
 
     @property
     def forward(self) -> bool:
@@ -215,39 +216,40 @@ def asks(packets: Packets, forward: bool) -> Packets:
 def filtered(
     leg: Leg,
     decide: Callable[[Packets], Decision],
+    whole: Decision,
+    sentence: str,
+    *,
     component: str,
     direction: str,
     where: str,
-    sentence: str,
     components: tuple[str, ...] = (),
 ) -> None:
-    """Put the packets through a filter: it blocks when it keeps back a protocol or port, by itself or with those before it."""
+    """Put the packets through a filter: it blocks when it keeps back a protocol or port, by itself or with those before it.
+
+    whole is decide(leg.asked); the last hop is the filter's.
+    """
     before = leg.live
-    whole = decide(leg.asked)
-    rule = whole.allow or whole.deny
-    leg.hops[-1] = replace(leg.hops[-1], rule=rule)
     need = asks(leg.asked, leg.forward)
-    if asks(whole.allowed, leg.forward).covers(need):
-        passed, alone = (leg.live & whole.allowed if whole.allowed is not leg.asked else leg.live), True
-    elif asks(whole.possible, leg.forward).covers(need):
+    fits = whole.allowed is leg.asked or asks(whole.allowed, leg.forward).covers(need)
+    alone = fits or asks(whole.possible, leg.forward).covers(need)
+    if not fits and alone:
         leg.unknowns.extend(whole.unknowns)
-        passed, alone = leg.live & whole.possible, True
-    else:
-        passed, alone = leg.live & whole.possible, False
-    still = asks(before, leg.forward).covers(need)
-    if not alone or (still and not asks(passed, leg.forward).covers(need)):
-        let = _let_through(whole.possible, leg) if alone or whole.possible else ""
-        leg.hops[-1] = replace(leg.hops[-1], rule=whole.deny or (None if not whole.allow else whole.allow))
+    passed = before if whole.possible is leg.asked else before & whole.possible
+    still = passed is before or not asks(before, leg.forward).covers(need) or asks(passed, leg.forward).covers(need)
+    leg.hops[-1] = replace(
+        leg.hops[-1], rule=(whole.allow or whole.deny) if alone and still else (whole.deny or whole.allow)
+    )
+    if not alone or not still:
         leg.block(
             component,
-            whole.code,
-            sentence + let,
+            whole.code or ("SUBNET_ACL_RESTRICTION" if component.startswith("acl-") else "ENI_SG_RULES_MISMATCH"),
+            sentence + _let_through(whole.possible, leg),
             direction=direction,
             rule=whole.deny,
             where=where,
             components=components,
         )
-    elif not leg.forward and passed != before and not passed.covers(before):
+    elif not leg.forward and passed is not before and not passed.covers(before):
         leg.partial.append(f"{component} lets replies through to {_ports(passed)} only")
     leg.live = passed
 
@@ -344,35 +346,35 @@ def _groups(leg: Leg, one: Interface, egress: bool) -> None:
     direction = "egress" if egress else "ingress"
     groups = [leg.network.groups[name] for name in one.groups if name in leg.network.groups]
     missing = [name for name in one.groups if name not in leg.network.groups]
-    for group in one.groups:
-        held = leg.network.groups.get(group)
-        leg.hop(
-            group,
-            "security-group",
-            name=held.name if held else "",
-            vpc=one.vpc,
-            attached_to=one.id,
-            direction=direction if leg.forward else "",
-        )
     if not leg.forward:
+        chosen = leg.let_by.get(one.id, one.groups[0])
+        leg.hop(chosen, "security-group", name=_group_name(leg, chosen), vpc=one.vpc, attached_to=one.id)
         return
     for name in missing:
         leg.lacks("SecurityGroups", name)
     peer = _peer_out(leg, one) if egress else _peer_in(leg, one)
-    source, destination = leg.who()
-    name = _named(one.groups[0], groups[0].name if groups else "") + (
-        f" and {len(one.groups) - 1} more" if len(one.groups) > 1 else ""
-    )
-    far = f"to {destination}" if egress else f"from {source}"
 
     def decide(packets: Packets) -> Decision:
         found = groups_allow(leg.network, groups, egress, packets, peer)
         return replace(found, possible=packets) if missing else found
 
-    sentence = f"no {'outbound' if egress else 'inbound'} rule of security group {name} at {_named(one.id, one.name)} lets {leg.service()} {far} {'out' if egress else 'in'}"
-    if peer.lost and not egress and decide(leg.asked).code == peer.lost:
-        sentence += f" (a rule names a group of the sender, and {_LOST[peer.lost]})"
-    filtered(leg, decide, one.groups[0], direction, one.id, sentence, one.groups)
+    whole = decide(leg.asked)
+    chosen = leg.let_by[one.id] = whole.by or one.groups[0]
+    leg.hop(
+        chosen, "security-group", name=_group_name(leg, chosen), vpc=one.vpc, attached_to=one.id, direction=direction
+    )
+    more = f" and {len(one.groups) - 1} more" if len(one.groups) > 1 else ""
+    source, destination = leg.who()
+    far = f"to {destination} out" if egress else f"from {source} in"
+    sentence = f"no {'outbound' if egress else 'inbound'} rule of security group {_named(chosen, _group_name(leg, chosen))}{more} at {_named(one.id, one.name)} lets {leg.service()} {far}"
+    if whole.code in _LOST:
+        sentence += f" (a rule names a group of the other end, and {_LOST[whole.code]})"
+    filtered(leg, decide, whole, sentence, component=chosen, direction=direction, where=one.id, components=one.groups)
+
+
+def _group_name(leg: Leg, group: str) -> str:
+    held = leg.network.groups.get(group)
+    return held.name if held else ""
 
 
 _LOST = {
@@ -483,11 +485,29 @@ def _acl(leg: Leg, subnet: Subnet, egress: bool) -> None:
     direction = "egress" if egress else "ingress"
     leg.hop(acl.id, "network-acl", name=acl.name, direction=direction, subnet=subnet.id, vpc=subnet.vpc)
     source, destination = leg.who()
-    decision = acl_allows(acl, egress, leg.asked)
-    deny = f" ({decision.deny})" if decision.deny else ""
+    whole = acl_allows(acl, egress, leg.asked)
+    deny = f" ({whole.deny})" if whole.deny else ""
     what = f"{leg.service()} from {source} to {destination}"
     sentence = f"network ACL {_named(acl.id, acl.name)} of subnet {_named(subnet.id, subnet.name)} does not let {what} {'out' if egress else 'in'}{deny}"
-    filtered(leg, lambda packets: acl_allows(acl, egress, packets), acl.id, direction, subnet.id, sentence)
+    filtered(
+        leg,
+        lambda packets: acl_allows(acl, egress, packets),
+        whole,
+        sentence,
+        component=acl.id,
+        direction=direction,
+        where=subnet.id,
+    )
+
+
+def between(leg: Leg, one: Interface, other: Interface) -> None:
+    """From one interface to another of the same VPC whatever the addresses say: only network ACLs are in the way."""
+    here, there = leg.network.subnets.get(one.subnet), leg.network.subnets.get(other.subnet)
+    if here is None or there is None:
+        leg.lacks("Subnets", one.subnet if here is None else other.subnet)
+    elif here.id != there.id:
+        _acl(leg, here, True)
+        _acl(leg, there, False)
 
 
 # --- routes
