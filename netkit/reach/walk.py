@@ -667,7 +667,8 @@ def into_vpc(leg: Leg, vpc: str, came_from: Subnet | None) -> None:
     elif not network.known("NetworkInterfaces"):
         leg.lacks("NetworkInterfaces", f"the interface with the address {text}")
     else:
-        leg.hop(vpc, "vpc", vpc=vpc)
+        holder = next((subnet.id for subnet in network.subnets_of.get(vpc, ()) if subnet.holds(to)), "")
+        leg.hop(vpc, "vpc", vpc=vpc, subnet=holder)
         leg.block(
             vpc,
             "NO_POSSIBLE_DESTINATION",
@@ -1571,7 +1572,7 @@ def _to_private(leg: Leg, vpc: str, igw: str) -> Interface | None:
         else:
             leg.lacks("NetworkInterfaces", f"the interface with the address {leg.who()[1]}")
         return None
-    if to and to[0] == 4:
+    if to and to[0] == 4 and leg.forward:  # of replies the way there has said it already
         leg.block(
             one_or_none.id,
             "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
