@@ -13,16 +13,20 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.models import elastic_ip_addresses
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.managed_prefixes import ManagedPrefixListBackend
+from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.network_acls import NetworkAclBackend
 from moto.ec2.models.route_tables import Route
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ec2.models.subnets import Subnet
+from moto.ec2.models.tags import TagBackend
 from moto.ec2.models.transit_gateway_attachments import TransitGatewayAttachment, TransitGatewayAttachmentBackend
 from moto.ec2.models.vpc_peering_connections import VPCPeeringConnection
 from moto.ec2.models.vpcs import VPC, VPCBackend
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix, random_public_ip
 from moto.utilities.utils import str2bool
 
 from netkit.sandbox.flowlogs_api import Refused
@@ -416,6 +420,40 @@ def _with_instance(modify: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _of_one(describe: Callable[..., Any]) -> Callable[..., Any]:
+    """Tags of one resource are asked for with every description; moto looks through those of all resources each time."""
+
+    @functools.wraps(describe)
+    def wrapped(self: Any, filters: dict[str, list[str]] | None = None) -> Any:
+        ids = (filters or {}).get("resource-id", [])
+        if not filters or len(filters) > 1 or len(ids) != 1 or set("*?") & set(ids[0]):
+            return describe(self, filters)
+        held = self.tags.get(ids[0], {})
+        kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(ids[0]), "")
+        return [
+            {"resource_id": ids[0], "key": key, "value": value, "resource_type": kind} for key, value in held.items()
+        ]
+
+    return wrapped
+
+
+def _with_interface(create: Callable[..., Any]) -> Callable[..., Any]:
+    """A NAT gateway's interface has an address of its subnet, and no security group."""
+
+    @functools.wraps(create)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = create(self, *args, **kwargs)
+        eni = made._eni
+        eni.private_ip_address = self.get_subnet(made.subnet_id).get_available_subnet_ip(eni)
+        eni.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": eni.private_ip_address}]
+        eni.status, eni.interface_type, eni.requester_managed, eni._group_set = "in-use", "nat_gateway", True, []
+        eni.description = f"Interface for NAT Gateway {made.id}"
+        made.address_set[0]["privateIp"] = eni.private_ip_address
+        return made
+
+    return wrapped
+
+
 def _with_known_ids(create: Callable[..., Any]) -> Callable[..., Any]:
     """AWS's own prefix lists have the same id in every account."""
 
@@ -457,6 +495,8 @@ _WRAPPED: tuple[tuple[type, str, Callable[..., Any]], ...] = (
     (VPCBackend, "modify_vpc_endpoint", _with_routes),
     (NetworkInterfaceBackend, "modify_network_interface_attribute", _with_instance),
     (ManagedPrefixListBackend, "create_default_pls", _with_known_ids),
+    (TagBackend, "describe_tags", _of_one),
+    (NatGatewayBackend, "create_nat_gateway", _with_interface),
 )
 
 
@@ -471,6 +511,8 @@ def install() -> None:
         setattr(EC2Response, call.__name__, call)
     for owner, name, wrap in _WRAPPED:
         setattr(owner, name, wrap(getattr(owner, name)))
+    # moto's Elastic IP addresses are in 127.0.0.0/8
+    elastic_ip_addresses.random_ip = random_public_ip  # type: ignore[attr-defined]
     for side in ("requester", "accepter"):
         setattr(VPCPeeringConnection, f"{side}_vpc_info", _peering_info(side))
     for kind in (VPC, Subnet):

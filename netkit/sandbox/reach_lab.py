@@ -216,13 +216,7 @@ def _nat(ec2: Any, naming: Naming) -> str:
     address = ec2.allocate_address("vpc", address=None)
     address.public_ip = NAT_ADDRESS
     naming("nat")
-    nat = ec2.create_nat_gateway(subnet.id, address.allocation_id, tags={"Name": LAB})
-    eni = nat._eni
-    eni.private_ip_address, eni.private_ip_addresses = "10.64.1.20", [{"Primary": True, "PrivateIpAddress": "10.64.1.20"}]  # fmt: skip
-    eni.status, eni.interface_type, eni.requester_managed, eni._group_set = "in-use", "nat_gateway", True, []
-    eni.description = f"Interface for NAT Gateway {nat.id}"
-    nat.address_set[0] |= {"privateIp": "10.64.1.20", "publicIp": NAT_ADDRESS}
-    return str(nat.id)
+    return str(ec2.create_nat_gateway(subnet.id, address.allocation_id, tags={"Name": LAB}).id)
 
 
 def _transit(ec2: Any, naming: Naming) -> str:
