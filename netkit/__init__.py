@@ -14,25 +14,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netkit import errors, flowlogs, show
+    from netkit import errors, flowlogs, reach, show
     from netkit.errors import NetkitError
-    from netkit.model import Coverage, Finding, Flow, Window
+    from netkit.model import Coverage, Finding, Flow, Hop, Verdict, Window
     from netkit.notebook import Run, begin, publish
     from netkit.plan import Plan
     from netkit.session import Session, connect, may_call
 
 _HOMES = {
     "NetkitError": "netkit.errors",
-    **dict.fromkeys(("Coverage", "Finding", "Flow", "Window"), "netkit.model"),
+    **dict.fromkeys(("Coverage", "Finding", "Flow", "Hop", "Verdict", "Window"), "netkit.model"),
     **dict.fromkeys(("Run", "begin", "publish"), "netkit.notebook"),
     "Plan": "netkit.plan",
     **dict.fromkeys(("Session", "connect", "may_call"), "netkit.session"),
 }
-_MODULES = ("errors", "flowlogs", "show")
+_MODULES = ("errors", "flowlogs", "reach", "show")
 
 __all__ = [
-    "Coverage", "Finding", "Flow", "NetkitError", "Plan", "Run", "Session", "Window", "begin", "connect", "errors", "flowlogs",
-    "may_call", "publish", "show",
+    "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "connect", "errors", "flowlogs",
+    "may_call", "publish", "reach", "show",
 ]  # fmt: skip
 
 

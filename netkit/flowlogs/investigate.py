@@ -302,7 +302,9 @@ def _cluster(group: pd.DataFrame, book: AddressBook, rewrites: pd.DataFrame | No
     row["reading"] = _reading(row, book)
     row["story"] = _story(row, book, group["port"].nunique(), _second_addresses(row, rewrites))
     asked = (row["target"], sources[0]) if row["leg"] == "reply" else (sources[0], row["target"])
-    row["command"] = reachability_command(*asked, row["protocol"], row["port"]) if row["inside"] else ""
+    row["command"] = (
+        reachability_command(*asked, row["protocol"], row["port"], row["interfaces"][0]) if row["inside"] else ""
+    )
     return row
 
 
@@ -350,11 +352,15 @@ def _story(row: dict[str, Any], book: AddressBook, ports: int, seconds: Sequence
     return story + (also if seconds else "")
 
 
-def reachability_command(source: str, destination: str, protocol: int, port: int) -> str:
-    """The command line that opens the reachability notebook on this question."""
+def reachability_command(source: str, destination: str, protocol: int, port: int, interface: str = "") -> str:
+    """The command line that opens the reachability notebook on this question.
+
+    interface: one in the VPC that is meant, since VPCs may share their addresses; "" where none is known.
+    """
+    where = f" -p vpc {interface}" if interface.startswith("eni-") else ""
     return (
         "python -m netkit run notebooks/40_reachability_debugging.ipynb "
-        f"-p source {source} -p destination {destination} -p protocol {protocol_name(protocol)} -p port {port}"
+        f"-p source {source} -p destination {destination} -p protocol {protocol_name(protocol)} -p port {port}{where}"
     )
 
 
@@ -425,7 +431,7 @@ def return_path_findings(
             "replies_rejected": lost,
         }
         evidence |= {"first_seen": clock(first), "last_seen": clock(last)}
-        step = reachability_command(clients[0], server, int(protocol), int(port))
+        step = reachability_command(clients[0], server, int(protocol), int(port), str(interface))
         seen = trust.rests_on([interface], first, last)
         found.append(
             _finding("FLOW-RETURN-PATH-DEAD", "high", (interface, server), claim, evidence, seen, step, (_NO_RULE_ID,))

@@ -94,6 +94,24 @@ def public_spans(family: int) -> tuple[Span, ...]:
     return _PUBLIC[family]
 
 
+def which_vpc(network: Network, word: str) -> str:
+    """The VPC that a word names: its id, its Name tag, or an interface or instance in it. Raises InputError for none."""
+    word = word.strip()
+    if not word or word in network.vpcs:
+        return word
+    if word in network.interfaces:
+        return network.interfaces[word].vpc
+    if word in network.interfaces_of:
+        return network.interfaces_of[word][0].vpc
+    named = [one.id for one in network.vpcs.values() if one.name == word]
+    if len(named) == 1:
+        return named[0]
+    if not named and not (network.known("Vpcs") and network.known("NetworkInterfaces")):
+        return word
+    hint = f"several have that name: {', '.join(named)}" if named else _near(word, network.vpcs)
+    raise InputError(f"{word} names no one VPC of this snapshot", subject="vpc", hint=hint)
+
+
 def find_end(network: Network, given: str, role: str, vpc: str = "") -> End:
     """The end that a word stands for; role is "source" or "destination"; vpc narrows an address or name that several VPCs have.
 

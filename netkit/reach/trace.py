@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from netkit.errors import InputError
 from netkit.model import Blocker, Unknown, Verdict
 from netkit.net import ICMP, ICMPV6, TCP, UDP, parse_port, protocol_number
-from netkit.reach.ends import End, find_end, public_spans
+from netkit.reach.ends import End, find_end, public_spans, which_vpc
 from netkit.reach.network import Balancer, Endpoint, Interface, Listener, Network, TargetGroup
 from netkit.reach.packets import (
     ANY_ADDRESS,
@@ -83,13 +83,14 @@ def trace(
     source_port   the client's port; None asks for all that the client may use: 32768-61000 for a Linux instance, 49152-65535
                for a Windows one, else 1024-65535. Replies let through to only some of them make UNKNOWN
     icmp_type, icmp_code   the message; without them a ping: an echo request and its reply
-    vpc        the VPC that is meant where an address or name is in several
+    vpc        the VPC that is meant where an address or name is in several: its id or Name, or an interface in it
 
     Raises InputError for an unknown id, for one that cannot be an end, an ambiguous name, a port out of range or beside a
     protocol that has none.
     """
     network = snapshot.network
     service = _service(protocol, port, source_port, icmp_type, icmp_code)
+    vpc = which_vpc(network, vpc)
     ends = find_end(network, str(source), "source", vpc), find_end(network, str(destination), "destination", vpc)
     missing = [end.missing for end in ends if end.missing]
     if missing:

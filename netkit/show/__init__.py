@@ -1,5 +1,6 @@
 """Figures and widgets, made from frames. The only importer of plotly and ipywidgets."""
 
+from netkit.show.paths import grid, path, rule_table
 from netkit.show.plots import (
     coverage_strip,
     egress_bars,
@@ -13,5 +14,6 @@ from netkit.show.plots import (
 from netkit.show.widgets import explorer
 
 __all__ = [
-    "coverage_strip", "egress_bars", "explorer", "hop_ladder", "reject_heatmap", "scan_scatter", "talkers", "tcp_outcomes", "timeline",
+    "coverage_strip", "egress_bars", "explorer", "grid", "hop_ladder", "path", "reject_heatmap", "rule_table", "scan_scatter", "talkers", "tcp_outcomes",
+    "timeline",
 ]  # fmt: skip
