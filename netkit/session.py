@@ -68,8 +68,12 @@ class Session:
     boto3: boto3.Session
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, one per session and service."""
-        return _client(self.boto3, service)
+        """The boto3 client of a service, one per session, service and region."""
+        return _client(self.boto3, service, self.region)
+
+    def in_region(self, region: str) -> Session:
+        """The same account and caller in another region."""
+        return replace(self, region=region)
 
     def call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
         """One call, as boto3 names it. Raises AccessError, CredentialsError or AwsError."""
@@ -98,8 +102,8 @@ class Session:
 
 
 @lru_cache(maxsize=64)
-def _client(session: boto3.Session, service: str) -> Any:
-    return session.client(service, config=_CONFIG)
+def _client(session: boto3.Session, service: str, region: str) -> Any:
+    return session.client(service, region_name=region, config=_CONFIG)
 
 
 @contextmanager
@@ -203,7 +207,7 @@ def _aws(region: str, profile: str, account_id: str) -> Session:
             hint="remove endpoint_url from the profile",
         )
     with aws_errors("sts:get_caller_identity"):
-        caller = _client(session, "sts").get_caller_identity()
+        caller = _client(session, "sts", region).get_caller_identity()
     if caller["Account"] != account_id:
         raise TargetError(
             f"the caller is in account {caller['Account']}, not {account_id}",

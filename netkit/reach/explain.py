@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -38,9 +39,9 @@ LIMITS = (
 )
 
 
-def question(protocol: str, port: int = -1, source_port: int = -1) -> dict[str, str | int]:
+def question(protocol: str, port: int = -1, source_port: int = -1) -> dict[str, Any]:
     """The service parameters of trace() from a notebook's: a port below 0 is none, and 0 too where the protocol has none."""
-    asked: dict[str, str | int] = {"protocol": protocol}
+    asked: dict[str, Any] = {"protocol": protocol}
     ported = protocol.strip().lower() not in ("all", "-1", "") and protocol_number(protocol) in (TCP, UDP)
     for name, value in (("port", port), ("source_port", source_port)):
         if value > 0 or (value == 0 and ported):

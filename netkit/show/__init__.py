@@ -1,5 +1,6 @@
 """Figures and widgets, made from frames. The only importer of plotly and ipywidgets."""
 
+from netkit.show.ends import path_explorer
 from netkit.show.paths import grid, path, rule_table
 from netkit.show.plots import (
     coverage_strip,
@@ -14,6 +15,6 @@ from netkit.show.plots import (
 from netkit.show.widgets import explorer
 
 __all__ = [
-    "coverage_strip", "egress_bars", "explorer", "grid", "hop_ladder", "path", "reject_heatmap", "rule_table", "scan_scatter", "talkers", "tcp_outcomes",
+    "coverage_strip", "egress_bars", "explorer", "grid", "hop_ladder", "path", "path_explorer", "reject_heatmap", "rule_table", "scan_scatter", "talkers", "tcp_outcomes",
     "timeline",
 ]  # fmt: skip

@@ -99,6 +99,13 @@ def explorer(
     _Explorer(conversations, book, records, action, protocol, port, cidr).show(chosen)
 
 
+def panel(box: w.Widget, still: dict[str, Any] | None = None) -> None:
+    """Show some knobs; a page without a kernel, which cannot turn them, shows what is `still` in their place."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    bundle = {WIDGET: view, **(still or {}), "text/html": "", "text/plain": "explorer"}
+    display(bundle, raw=True)
+
+
 class _Explorer:
     """The knobs and what they drive."""
 
@@ -154,18 +161,12 @@ class _Explorer:
         """The starting figure and table as plain outputs, then the knobs."""
         self.offer(chosen)
         rows = w.HBox([self.action, self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
-        self.panel(w.VBox([self.time, rows, self.help]))
+        panel(w.VBox([self.time, rows, self.help]))
         with self.view:
             display(talkers(chosen))
-        self.panel(self.view, {PLOTLY: json.loads(talkers(chosen).to_json())})
+        panel(self.view, {PLOTLY: json.loads(talkers(chosen).to_json())})
         self.table = display(pair_table(chosen, self.book), display_id=True)
-        self.panel(w.VBox([self.pair, self.detail]))
-
-    def panel(self, box: w.Widget, still: dict[str, Any] | None = None) -> None:
-        """Show some knobs; a page without a kernel, which cannot turn them, shows what is `still` in their place."""
-        view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-        bundle = {WIDGET: view, **(still or {}), "text/html": "", "text/plain": "explorer"}
-        display(bundle, raw=True)
+        panel(w.VBox([self.pair, self.detail]))
 
     def update(self) -> None:
         """Follow the knobs; a CIDR that is none gives a line of help."""

@@ -1,0 +1,142 @@
+"""What is there: a snapshot of the configuration, collected with describe calls. Reads only.
+
+Sources: botocore's EC2 and Elastic Load Balancing v2 models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from netkit.errors import AccessError, AwsError
+from netkit.model import Coverage
+from netkit.reach.snapshot import TABLES, Snapshot, Table
+from netkit.session import Session, error_code
+
+THREADS = 8
+# The member of an answer that holds what was asked, where it is not the table's own name.
+_ANSWER = {
+    "LoadBalancerListeners": "Listeners",
+    "LoadBalancerAttributes": "Attributes",
+    "TargetGroupAttributes": "Attributes",
+    "LoadBalancerTargetHealth": "TargetHealthDescriptions",
+    "TransitGatewayPropagations": "TransitGatewayRouteTablePropagations",
+    "TransitGatewayRoutes": "Routes",
+    "ManagedPrefixListEntries": "Entries",
+    "ManagedPrefixLists": "PrefixLists",
+}
+_REQUEST: dict[str, dict[str, Any]] = {
+    "TransitGatewayRoutes": {"Filters": [{"Name": "state", "Values": ["active", "blackhole"]}]},
+}
+
+Answer = tuple[str, list[dict[str, Any]], Coverage]
+
+
+def collect(sessions: Session | Sequence[Session], *, regions: Sequence[str] = (), progress: bool = True) -> Snapshot:
+    """The configuration that reachability depends on, of one or more accounts, in each session's region or in `regions`.
+
+    Each table is one describe call, paged; calls run side by side. A call that is denied, or that the service does not
+    know, is a coverage row, and what needs its table is UNKNOWN later. Raises CredentialsError, and AwsError for anything else.
+    """
+    held = [sessions] if isinstance(sessions, Session) else list(sessions)
+    places = [place for one in held for place in ([one.in_region(region) for region in regions] or [one])]
+    for place in places:  # boto3 makes clients one at a time; calling them side by side is safe
+        for service in ("ec2", "elbv2"):
+            place.client(service)
+    begun = datetime.now(UTC)
+    first = [(place, table) for place in places for table in TABLES.values() if table.operation and not table.per]
+    tables: dict[tuple[str, str], dict[str, tuple[dict[str, Any], ...]]] = {
+        (one.account_id, one.region): {} for one in places
+    }
+    coverage: list[Coverage] = []
+    with (
+        tqdm(total=len(first), desc="describe calls", disable=not progress, leave=False) as bar,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+
+        def keep(answers: Iterable[Answer]) -> None:
+            for key, records, row in answers:
+                coverage.append(row)
+                if row.state in ("ok", "empty") or records:
+                    tables[row.account, row.region][key] = tuple(records)
+                bar.update()
+
+        keep(pool.map(lambda job: _whole(*job), first))
+        second = [
+            (place, table, tables[place.account_id, place.region])
+            for place in places
+            for table in TABLES.values()
+            if table.per
+        ]
+        bar.total = len(first) + len(second)
+        keep(pool.map(lambda job: _each(*job), second))
+    rows = tuple(sorted(coverage, key=lambda row: (row.account, row.region, row.table)))
+    return Snapshot(tables, rows, f"{begun:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _whole(session: Session, table: Table) -> Answer:
+    """One table by one call."""
+    if table.key == "VpcBlockPublicAccessOptions":
+        return _kept(
+            session, table, lambda: [session.call(table.service, table.operation)["VpcBlockPublicAccessOptions"]]
+        )
+    key = _ANSWER.get(table.key, table.key)
+    return _kept(session, table, lambda: session.pages(table.service, table.operation, key))
+
+
+def _each(session: Session, table: Table, held: Mapping[str, tuple[dict[str, Any], ...]]) -> Answer:
+    """One table by a call for each record of another; where that one was not collected, neither is this."""
+    if table.per not in held:
+        return table.key, [], _row(session, table, "skipped", 0, f"{table.per} was not collected")
+    ids = [str(record[TABLES[table.per].id]) for record in held[table.per]]
+    return _kept(session, table, lambda: [_one(session, table, name) for name in ids])
+
+
+def _one(session: Session, table: Table, name: str) -> dict[str, Any]:
+    key = _ANSWER[table.key]
+    request = {table.id: name, **_REQUEST.get(table.key, {})}
+    if table.key == "TransitGatewayRoutes":
+        return _routes(session, table, request)
+    return {table.id: name, key: session.pages(table.service, table.operation, key, **request)}
+
+
+def _routes(session: Session, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Routes of a transit gateway route table, with AWS's word whether there are more (facts 6.9)."""
+    routes: list[dict[str, Any]] = []
+    token, more = "", False
+    while True:
+        answer = session.call(table.service, table.operation, **request, **({"NextToken": token} if token else {}))
+        routes += answer["Routes"]
+        token, more = answer.get("NextToken", ""), bool(answer.get("AdditionalRoutesAvailable"))
+        if not token:
+            return {table.id: request[table.id], "Routes": routes, "AdditionalRoutesAvailable": more}
+
+
+_NOT_THERE = (
+    "UnsupportedOperation",
+    "InvalidAction",
+    "NotImplemented",
+    "OptInRequired",
+    "UnknownOperationException",
+    "501",
+)
+
+
+def _kept(session: Session, table: Table, read: Callable[[], list[dict[str, Any]]]) -> Answer:
+    try:
+        records = read()
+    except AccessError as denied:
+        return table.key, [], _row(session, table, "denied", 0, denied.what)
+    except AwsError as error:
+        if error_code(error) in _NOT_THERE:
+            return table.key, [], _row(session, table, "skipped", 0, error.what)
+        raise
+    return table.key, records, _row(session, table, "ok" if records else "empty", len(records), "")
+
+
+def _row(session: Session, table: Table, state: str, rows: int, note: str) -> Coverage:
+    return Coverage(session.account_id, session.region, table.key, state, rows, note=note[:300])
