@@ -306,6 +306,26 @@ def test_only_part_of_the_internet_is_said() -> None:
     assert net.ask("192.0.2.1", "web").status == "NOT_REACHABLE"
 
 
+def test_who_may_come_in_has_no_way_back() -> None:
+    """The group lets one block in, and the only route back is for another: each passes something, together nothing."""
+    net = public()
+    net.table("rtb-s", "vpc-a", "subnet-s")
+    net.route("rtb-s", "198.18.0.0/15", "igw-1")
+    net.group("sg-s", "vpc-a", [allow("tcp", (443, 443), "203.0.113.0/24")], ALL)
+    net.find("NetworkInterfaces", "eni-web")["Groups"] = [{"GroupId": "sg-s"}]
+    assert codes(net.ask("internet", "web")) == ["return NO_ROUTE_TO_DESTINATION"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "169.254.169.253", "169.254.169.254", "10.0.2.1"])
+def test_amazons_own_services_are_not_filtered(address: str) -> None:
+    net = public()
+    net.group("sg-none", "vpc-a", [], [])
+    net.find("NetworkInterfaces", "eni-web")["Groups"] = [{"GroupId": "sg-none"}]
+    verdict = net.ask("web", address, "udp", 53)
+    assert verdict.status == "UNKNOWN"
+    assert "Amazon's own service" in verdict.unknowns[0].why
+
+
 def test_from_the_inside_by_a_public_address() -> None:
     verdict = public().ask("web", "198.51.100.80")
     assert verdict.status == "UNKNOWN"

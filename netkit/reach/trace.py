@@ -31,6 +31,7 @@ from netkit.reach.walk import (
     REMAPPED,
     Leg,
     Place,
+    amazon_service,
     back_through_nat,
     between,
     from_gateway,
@@ -353,6 +354,10 @@ def _of_endpoint(network: Network, endpoint: Endpoint, family: int) -> tuple[Seq
 def _set_out(leg: Leg) -> None:
     """Walk the way there, from where the source is."""
     source, goal = leg.home, leg.goal
+    if source.interface and leg.destination and amazon_service(leg.network, source.interface.vpc, leg.destination):
+        why = "this is Amazon's own service in the VPC: security groups and network ACLs do not filter it, and it is not modelled"
+        leg.unknowns.append(Unknown(goal.given, why, "UNSUPPORTED_COMPONENT"))
+        return
     if source.interface:
         out_of(leg, source.interface)
     else:

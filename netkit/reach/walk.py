@@ -447,8 +447,8 @@ def _peer_out(leg: Leg, one: Interface) -> Peer:
             return Peer(
                 frozenset(far.groups), "" if _same_region(network, peering.id) else "SG_REFERENCES_NOT_PRESERVED"
             )
-    if not network.known("NetworkInterfaces"):
-        return Peer(unseen="the interface with the destination address is not in the snapshot")
+    if not network.known("NetworkInterfaces") or not network.known("VpcPeeringConnections"):
+        return Peer(unseen="the interface with the destination address, or the peering to it, is not in the snapshot")
     far_groups = frozenset(group for far in network.owners.get(to, ()) for group in far.groups)
     return Peer(far_groups, "SG_REFERENCING_SUPPORT")
 
@@ -574,6 +574,10 @@ def _best(leg: Leg, place: Place, table: RouteTable, pieces: Sequence[tuple[Rout
         fork = leg.fork()
         fork.asked, fork.live = piece, fork.live & piece
         _follow(fork, place, table, route)
+        if _emptied(leg, fork):
+            text = route.text if route else "no route"
+            because = f"of the packets that get here none is for what route table {table.id} sends by {text}"
+            fork.block(table.id, "NO_ROUTE_TO_DESTINATION", because, where=place.vpc)
         forks.append(fork)
     rank = [(bool(fork.blockers), bool(fork.unknowns), not fork.arrived) for fork in forks]
     if not forks:
@@ -583,6 +587,13 @@ def _best(leg: Leg, place: Place, table: RouteTable, pieces: Sequence[tuple[Rout
         return
     chosen = forks[rank.index(min(rank))]
     leg.__dict__.update(chosen.__dict__)
+
+
+def _emptied(leg: Leg, fork: Leg) -> bool:
+    """Whether the filters before have left nothing for this way, though they had left something."""
+    need = asks(leg.asked, leg.forward)
+    before = asks(leg.live, leg.forward).covers(need)
+    return before and not fork.blockers and not asks(fork.live, leg.forward).covers(need)
 
 
 def _follow(leg: Leg, place: Place, table: RouteTable, route: Route | None) -> None:
@@ -656,7 +667,7 @@ def into_vpc(leg: Leg, vpc: str, came_from: Subnet | None) -> None:
         into(leg, found, came_from)
         return
     text = _some(((to[1], to[1]),), to[0])
-    if _amazon(network, vpc, to):
+    if amazon_service(network, vpc, to):
         leg.unknowns.append(
             Unknown(
                 text,
@@ -677,7 +688,7 @@ def into_vpc(leg: Leg, vpc: str, came_from: Subnet | None) -> None:
         )
 
 
-def _amazon(network: Network, vpc: str, to: Address) -> bool:
+def amazon_service(network: Network, vpc: str, to: Address) -> bool:
     """Amazon's own addresses: link local, the resolver at the VPC base plus two, and a subnet's router (facts 6.2)."""
     if any(family == to[0] and low <= to[1] <= high for family, low, high in _AMAZON):
         return True
