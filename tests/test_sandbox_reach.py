@@ -138,6 +138,7 @@ for _ending, _destination in (("no-route", "10.65.0.0/16"), ("peering-no-return"
     _route = {"RouteTableId": name(_ending, "rtb"), "DestinationCidrBlock": _destination, "VpcPeeringConnectionId": name("pcx", "pcx")}  # fmt: skip
     fix(_ending, "create_route", _route, "delete_route", ROUTE)
 fix("private-no-nat", "create_route", {"RouteTableId": name("private-no-nat", "rtb"), "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": name("nat", "nat")}, "delete_route", ROUTE)  # fmt: skip
+fix("alb-target", "authorize_security_group_ingress", {"GroupId": name("alb-target-server", "sg"), "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 8443, "ToPort": 8443, "UserIdGroupPairs": [{"GroupId": name("reach-alb", "sg")}]}]}, "revoke_security_group_ingress")  # fmt: skip
 fix("tgw-no-association", "associate_transit_gateway_route_table", ATTACHMENT, "disassociate_transit_gateway_route_table")  # fmt: skip
 fix(
     "s3-no-route",
@@ -385,6 +386,9 @@ def test_an_analysis_says_how_each_ending_ends(lab: Session, monkeypatch: pytest
     monkeypatch.setattr(network_insights, "snapshot_now", lambda *_: before)  # nothing changes here: asked once
     shape = botocore.session.get_session().get_service_model("ec2").shape_for("NetworkInsightsAnalysis")
     for case in CASES:
+        if case.destination.startswith("arn:"):  # a load balancer, which cannot be an end
+            assert refusal(lab, "create_network_insights_path", **ends(case), Protocol="tcp") == "InvalidParameterValue"
+            continue
         told = analysis(lab, path(lab, **ends(case)))
         assert (told["Status"], told["NetworkPathFound"]) == ("succeeded", case.status == "REACHABLE"), case.ending
         assert set(told) <= set(shape.members)

@@ -121,11 +121,20 @@ HOSTS = (
     Host("s3-no-route-client", LAB, 32, CLIENT, table="private-no-s3"),
     Host("s3-reachable-client", LAB, 33, CLIENT, table="private-s3"),
     Host("public-server", LAB, 34, (_tcp_in(443, "0.0.0.0/0"), ALL), table="public", public=PUBLIC_ADDRESS),
+    Host("nlb-reachable-client", LAB, 35, CLIENT),
+    Host("nlb-reachable-server", LAB, 36, (_tcp_in(8443), ALL)),
+    Host("alb-target-client", LAB, 37, CLIENT),
+    Host("alb-target-server", LAB, 38, (_tcp_in(8443, "10.64.37.0/24"), ALL)),
     Host("tgw-reachable-client", SPOKE_A, 10, CLIENT, table="spoke-a"),
     Host("tgw-reachable-server", SPOKE_B, 11, (_tcp_in(443, TRANSIT), ALL), table="spoke-b"),
     Host("tgw-no-association-client", SPOKE_C, 10, CLIENT, table="spoke-c"),
     Host("tgw-no-association-server", SPOKE_B, 12, (_tcp_in(443, TRANSIT), ALL), table="spoke-b"),
 )  # fmt: skip
+# Load balancers: kind, the number of its subnet, the host that is its target (listening on 8443 for 443).
+BALANCERS = {
+    "reach-nlb": ("network", 40, "nlb-reachable-server"),
+    "reach-alb": ("application", 41, "alb-target-server"),
+}
 BY_NAME = {host.name: host for host in HOSTS}
 # Route tables: the VPC, and (destination, the target's prefix) pairs.
 TABLES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
@@ -142,6 +151,14 @@ TABLES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "spoke-b": (SPOKE_B, ((TRANSIT, "tgw"),)),
     "spoke-c": (SPOKE_C, ((TRANSIT, "tgw"),)),
 }
+
+
+def balancer_arn(name: str) -> str:
+    """The ARN of a load balancer of the lab."""
+    kind = {"network": "net", "application": "app"}[BALANCERS[name][0]]
+    return f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/{kind}/{name}/{ident(NAME, name, 'x')[2:18]}"
+
+
 SG, ACL = "ENI_SG_RULES_MISMATCH", "SUBNET_ACL_RESTRICTION"
 
 
@@ -168,6 +185,8 @@ CASES = (
     Case("nat-reachable", "a private subnet with one", "nat-reachable-client", PARTNER, "REACHABLE"),
     Case("s3-no-route", "the gateway endpoint is there, and not in the route table", "s3-no-route-client", _id("s3", "vpce"), "NOT_REACHABLE", ("NO_ROUTE_TO_DESTINATION",), (_id("private-no-s3", "rtb"),)),
     Case("s3-reachable", "the same endpoint from a subnet that has its route", "s3-reachable-client", _id("s3", "vpce"), "REACHABLE"),
+    Case("nlb-reachable", "an internal network load balancer, which keeps the client's address", "nlb-reachable-client", balancer_arn("reach-nlb"), "REACHABLE"),
+    Case("alb-target", "the target's security group admits the client, and not the load balancer that stands between", "alb-target-client", balancer_arn("reach-alb"), "NOT_REACHABLE", (SG,), (_id("alb-target-server", "sg"),)),
     Case("internet-reachable", "a public host from outside", "internet", "public-server", "REACHABLE"),
 )  # fmt: skip
 
@@ -186,6 +205,8 @@ def seed() -> None:
         for host in HOSTS:
             _host(ec2, naming, host, tables)
         _endpoint(ec2, naming, tables)
+        for name in BALANCERS:
+            _balancer(ec2, naming, name)
 
 
 def _tags(name: str) -> list[dict[str, str]]:
@@ -323,3 +344,37 @@ def _endpoint(ec2: Any, naming: Naming, tables: dict[str, Any]) -> None:
     ec2.create_vpc_endpoint(
         _id(f"vpc-{LAB}", "vpc"), f"com.amazonaws.{REGION}.s3", "Gateway", None, route_table_ids=[tables["private-s3"].id], tags={"Name": "reach-s3"},
     )  # fmt: skip
+
+
+def _balancer(ec2: Any, naming: Naming, name: str) -> None:
+    """An internal load balancer with its interface, which moto does not make, one listener and one target."""
+    from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup, elbv2_backends
+
+    kind, number, target = BALANCERS[name]
+    arn, vpc, protocol = balancer_arn(name), _id(f"vpc-{LAB}", "vpc"), {"network": "TCP", "application": "HTTP"}[kind]
+    subnet = _subnet(ec2, naming, name, LAB, f"10.64.{number}.0/24")
+    naming(name)
+    group = ec2.create_security_group(name, f"{name} of the reachability lab", vpc, tags={"Name": name})
+    ec2.authorize_security_group_ingress(group.id, "tcp", "443", "443", [{"CidrIp": VPCS[LAB]}])
+    naming(name)
+    eni = ec2.create_network_interface(
+        subnet, f"10.64.{number}.10", group_ids=[group.id], description=f"ELB {arn.partition('/')[2]}"
+    )
+    eni.status, eni.requester_managed = "in-use", True
+    eni.interface_type = "network_load_balancer" if kind == "network" else "interface"
+    elb = elbv2_backends[ACCOUNT][REGION]
+    balancer_kind: Any = FakeLoadBalancer  # typed as abstract, and is not
+    group_kind: Any = FakeTargetGroup
+    made = balancer_kind(
+        name, [group.id], [subnet], vpc, arn, f"{name}.elb.{REGION}.amazonaws.com", "active", "internal", kind
+    )
+    elb.load_balancers[arn] = made
+    targets = group_kind(name, ACCOUNT, REGION, vpc, protocol, "8443", target_type="instance")
+    targets.arn = arn.replace(":loadbalancer/", ":targetgroup/").replace(f"/{arn.split('/')[1]}/", "/")
+    targets.targets[BY_NAME[target].instance_id] = {"Id": BY_NAME[target].instance_id, "Port": "8443"}
+    elb.target_groups[targets.arn] = targets
+    forward = [{"Type": "forward", "TargetGroupArn": targets.arn}]
+    listener = elb.create_listener(arn, protocol, "443", "", None, forward)
+    del made.listeners[listener.arn]
+    listener.arn = f"{arn.replace(':loadbalancer/', ':listener/')}/{ident(NAME, f'{name}-443', 'x')[2:18]}"
+    made.listeners[listener.arn] = listener
