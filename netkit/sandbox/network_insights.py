@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -25,12 +26,14 @@ from moto.ec2 import utils
 from moto.ec2.responses import EC2Response
 
 from netkit.errors import InputError
-from netkit.model import Blocker, Coverage, Verdict
+from netkit.model import Blocker, Verdict
 from netkit.reach.ends import find_end
 from netkit.reach.network import Interface, address_of
-from netkit.reach.snapshot import TABLES, Snapshot
+from netkit.reach.read import collect
+from netkit.reach.snapshot import Snapshot
 from netkit.reach.trace import trace
 from netkit.sandbox.flowlogs_api import Refused
+from netkit.session import Session
 
 # What can be an end, by the prefix of its id: where moto's backend keeps it.
 ENDS = {
@@ -347,46 +350,21 @@ def _not_its_own(path: dict[str, Any], interface: Interface, address: str, direc
 
 def snapshot_now(account: str, region: str) -> Snapshot:
     """What the describe calls of one account and region answer at this moment, asked inside this process."""
-    tables: dict[str, tuple[dict[str, Any], ...]] = {}
-    coverage = []
-    for key, table in TABLES.items():
-        if not table.operation:
-            continue
-        call = getattr(_client(table.service, region), table.operation)
-        if table.per:
-            rows = [_beside(call, table.id, record) for record in tables[table.per]]
-        else:
-            answer = call()
-            found = answer.get("PrefixLists" if key == "ManagedPrefixLists" else key) or []
-            rows = [found] if isinstance(found, dict) else list(found)
-        tables[key] = tuple(rows)
-        coverage.append(Coverage(account, region, key, "ok" if rows else "empty", len(rows)))
-    return Snapshot({(account, region): tables}, tuple(coverage), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-
-
-def _beside(call: Callable[..., dict[str, Any]], member: str, record: dict[str, Any]) -> dict[str, Any]:
-    more: dict[str, Any] = {}
-    if call.__name__ == "search_transit_gateway_routes":
-        more["Filters"] = [{"Name": "state", "Values": ["active", "blackhole"]}]
-    answer = call(**{member: record[member]}, **more)
-    return {member: record[member]} | {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+    return collect(_session(account, region), progress=False)
 
 
 @lru_cache(maxsize=16)
-def _client(service: str, region: str) -> Any:
-    """A client whose requests go to moto in this process, and never to a network."""
+def _session(account: str, region: str) -> Session:
+    """A session whose requests go to moto in this process, and never to a network."""
     core = botocore.session.Session(
-        session_vars={
-            "config_file": (None, None, "/dev/null", None),
-            "credentials_file": (None, None, "/dev/null", None),
-        }
+        session_vars={"config_file": (None, None, os.devnull, None), "credentials_file": (None, None, os.devnull, None)}
     )
-    client = boto3.Session("testing", "testing", region_name=region, botocore_session=core).client(service)
-    client.meta.events.unregister(
-        "before-send", botocore_stubber
-    )  # moto's own, which tests switch on: it would answer too
-    client.meta.events.register_first("before-send", _answer)
-    return client
+    core.unregister("before-send", botocore_stubber)  # moto's own, which tests switch on: it would answer too
+    core.register("before-send", _answer)
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return Session(
+        "sandbox", account, region, "the sandbox", boto3.Session(botocore_session=core, region_name=region, **keys)
+    )
 
 
 def _answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
