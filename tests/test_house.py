@@ -38,6 +38,22 @@ PURE = (
     "flowlogs.names",
     "flowlogs.investigate",
     "flowlogs.policies",
+    *(
+        f"reach.{name}"
+        for name in (
+            "snapshot",
+            "network",
+            "packets",
+            "filters",
+            "ends",
+            "leg",
+            "walk",
+            "gateways",
+            "transit",
+            "trace",
+            "explain",
+        )
+    ),
 )
 AWS = ("boto3", "botocore", "awswrangler", "moto")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from netkit.errors import InputError
 from netkit.model import Blocker, Unknown, Verdict
 from netkit.net import ICMP, ICMPV6, TCP, UDP, parse_port, protocol_number
+from netkit.reach import gateways  # noqa: F401  (it says what routes to gateways do)
 from netkit.reach.ends import End, find_end, public_spans, which_vpc
+from netkit.reach.leg import REMAPPED, Leg, Place
 from netkit.reach.network import Balancer, Endpoint, Interface, Listener, Network, TargetGroup
 from netkit.reach.packets import (
     ANY_ADDRESS,
@@ -27,10 +29,8 @@ from netkit.reach.packets import (
     protocol_text,
 )
 from netkit.reach.snapshot import Snapshot
+from netkit.reach.transit import leave_transit, transit_table
 from netkit.reach.walk import (
-    REMAPPED,
-    Leg,
-    Place,
     amazon_service,
     back_through_nat,
     between,
@@ -38,9 +38,7 @@ from netkit.reach.walk import (
     from_internet,
     into,
     into_vpc,
-    leave_transit,
     out_of,
-    transit_table,
 )
 
 LINUX, WINDOWS = (32768, 61000), (49152, 65535)  # ephemeral ports (VPC guide, nacl-ephemeral-ports)
