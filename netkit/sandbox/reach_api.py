@@ -17,7 +17,7 @@ from moto.ec2.models import elastic_ip_addresses
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.managed_prefixes import ManagedPrefixListBackend
 from moto.ec2.models.nat_gateways import NatGatewayBackend
-from moto.ec2.models.network_acls import NetworkAclBackend
+from moto.ec2.models.network_acls import NetworkAcl, NetworkAclBackend
 from moto.ec2.models.route_tables import Route
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ec2.models.subnets import Subnet
@@ -137,6 +137,11 @@ def describe_network_interfaces(self: Any) -> ActionResult:
 def _groups_of(self: NetworkInterface) -> Any:
     """An interface has its own groups; moto adds those that its instance was started with, even after they were replaced."""
     return self._group_set or (set(self.instance.security_groups) if self.instance else [])
+
+
+def _entries(self: NetworkAcl) -> list[Any]:
+    """Entries as AWS lists them: outbound first, each direction by number."""
+    return sorted(self.network_acl_entries, key=lambda one: (not one.egress, int(one.rule_number)))
 
 
 def _peering_info(side: str) -> property:
@@ -420,6 +425,25 @@ def _with_instance(modify: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _with_interfaces(create: Callable[..., Any]) -> Callable[..., Any]:
+    """An interface endpoint's interfaces have addresses of their subnets, and the endpoint's security groups."""
+
+    @functools.wraps(create)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = create(self, *args, **kwargs)
+        for name in made.network_interface_ids:
+            eni = self.enis[name]
+            eni.private_ip_address = eni.subnet.get_available_subnet_ip(eni)
+            eni.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": eni.private_ip_address}]
+            eni.status, eni.interface_type, eni.requester_managed = "in-use", "vpc_endpoint", True
+            eni.description = f"VPC Endpoint Interface {made.id}"
+            groups = [self.get_security_group_from_id(one) for one in made.security_group_ids]
+            eni._group_set = groups or eni._group_set
+        return made
+
+    return wrapped
+
+
 def _of_one(describe: Callable[..., Any]) -> Callable[..., Any]:
     """Tags of one resource are asked for with every description; moto looks through those of all resources each time."""
 
@@ -492,6 +516,7 @@ _WRAPPED: tuple[tuple[type, str, Callable[..., Any]], ...] = (
     (TransitGatewayAttachmentBackend, "create_transit_gateway_vpc_attachment", _tables_of_gateway),
     (NetworkAclBackend, "create_network_acl", _with_last_rules),
     (SecurityGroupBackend, "create_security_group", _with_own_members),
+    (VPCBackend, "create_vpc_endpoint", _with_interfaces),
     (VPCBackend, "modify_vpc_endpoint", _with_routes),
     (NetworkInterfaceBackend, "modify_network_interface_attribute", _with_instance),
     (ManagedPrefixListBackend, "create_default_pls", _with_known_ids),
@@ -518,5 +543,6 @@ def install() -> None:
     for kind in (VPC, Subnet):
         kind.block_public_access_states = property(_public_access_state)  # type: ignore[union-attr]
     Route.state = property(_route_state)  # type: ignore[method-assign,assignment]
+    NetworkAcl.entries = property(_entries)  # type: ignore[method-assign,assignment]
     NetworkInterface.group_set = property(_groups_of)  # type: ignore[method-assign,assignment]
     TransitGatewayAttachment.association = property(_association)  # type: ignore[method-assign,assignment]

@@ -125,6 +125,7 @@ HOSTS = (
     Host("nlb-reachable-server", LAB, 36, (_tcp_in(8443), ALL)),
     Host("alb-target-client", LAB, 37, CLIENT),
     Host("alb-target-server", LAB, 38, (_tcp_in(8443, "10.64.37.0/24"), ALL)),
+    Host("endpoint-reachable-client", LAB, 39, CLIENT),
     Host("tgw-reachable-client", SPOKE_A, 10, CLIENT, table="spoke-a"),
     Host("tgw-reachable-server", SPOKE_B, 11, (_tcp_in(443, TRANSIT), ALL), table="spoke-b"),
     Host("tgw-no-association-client", SPOKE_C, 10, CLIENT, table="spoke-c"),
@@ -185,6 +186,7 @@ CASES = (
     Case("nat-reachable", "a private subnet with one", "nat-reachable-client", PARTNER, "REACHABLE"),
     Case("s3-no-route", "the gateway endpoint is there, and not in the route table", "s3-no-route-client", _id("s3", "vpce"), "NOT_REACHABLE", ("NO_ROUTE_TO_DESTINATION",), (_id("private-no-s3", "rtb"),)),
     Case("s3-reachable", "the same endpoint from a subnet that has its route", "s3-reachable-client", _id("s3", "vpce"), "REACHABLE"),
+    Case("endpoint-reachable", "an interface endpoint, which has an address in the VPC", "endpoint-reachable-client", _id("ssm", "vpce"), "REACHABLE"),
     Case("nlb-reachable", "an internal network load balancer, which keeps the client's address", "nlb-reachable-client", balancer_arn("reach-nlb"), "REACHABLE"),
     Case("alb-target", "the target's security group admits the client, and not the load balancer that stands between", "alb-target-client", balancer_arn("reach-alb"), "NOT_REACHABLE", (SG,), (_id("alb-target-server", "sg"),)),
     Case("internet-reachable", "a public host from outside", "internet", "public-server", "REACHABLE"),
@@ -204,7 +206,7 @@ def seed() -> None:
         tables = _tables(ec2, naming, made)
         for host in HOSTS:
             _host(ec2, naming, host, tables)
-        _endpoint(ec2, naming, tables)
+        _endpoints(ec2, naming, tables)
         for name in BALANCERS:
             _balancer(ec2, naming, name)
 
@@ -339,10 +341,21 @@ def _instance(ec2: Any, naming: Naming, host: Host, eni: Any, group: Any) -> Non
     made.add_tags({"Name": host.name})
 
 
-def _endpoint(ec2: Any, naming: Naming, tables: dict[str, Any]) -> None:
+def _endpoints(ec2: Any, naming: Naming, tables: dict[str, Any]) -> None:
+    """A gateway endpoint for S3, in one route table, and an interface endpoint for Systems Manager."""
+    vpc = _id(f"vpc-{LAB}", "vpc")
     naming("s3")
     ec2.create_vpc_endpoint(
-        _id(f"vpc-{LAB}", "vpc"), f"com.amazonaws.{REGION}.s3", "Gateway", None, route_table_ids=[tables["private-s3"].id], tags={"Name": "reach-s3"},
+        vpc, f"com.amazonaws.{REGION}.s3", "Gateway", None, route_table_ids=[tables["private-s3"].id], tags={"Name": "reach-s3"},
+    )  # fmt: skip
+    subnet = _subnet(ec2, naming, "ssm", LAB, "10.64.42.0/24")
+    naming("ssm")
+    group = ec2.create_security_group("reach-ssm", "reach-ssm of the reachability lab", vpc, tags={"Name": "reach-ssm"})
+    ec2.authorize_security_group_ingress(group.id, "tcp", "443", "443", [{"CidrIp": VPCS[LAB]}])
+    naming("ssm")
+    ec2.create_vpc_endpoint(
+        vpc, f"com.amazonaws.{REGION}.ssm", "Interface", None, route_table_ids=[], subnet_ids=[subnet.id], security_group_ids=[group.id],
+        tags={"Name": "reach-ssm"}, private_dns_enabled=True,
     )  # fmt: skip
 
 
