@@ -4,37 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
 
 from netkit.errors import InputError
 from netkit.model import Verdict
+from netkit.reach.compare import compare_snapshots
 from netkit.reach.read import collect
 from netkit.reach.snapshot import Snapshot, load_snapshot, save_snapshot
 from netkit.session import Session, connect
 
 
-def snapshot(
-    session: Session | None,
-    folder: str = "",
-    *,
-    regions: Sequence[str] = (),
-    others: Sequence[str] = (),
-    keep: Path | None = None,
-) -> Snapshot:
-    """The snapshot in a folder, or one collected now and kept in a new folder under `keep`.
+class Run(Protocol):
+    """What this module needs of a notebook's run (netkit.notebook.Run)."""
+
+    @property
+    def session(self) -> Session:
+        """The session."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where runs are written."""
+        ...
+
+    def path(self, source: str) -> str:
+        """A path from the project's folder."""
+        ...
+
+
+def snapshot(run: Run, folder: str = "", *, regions: Sequence[str] = (), others: Sequence[str] = ()) -> Snapshot:
+    """The snapshot in a folder, or one collected now and kept in a new folder under the runs.
 
     regions: further regions; others: further accounts, as PROFILE@ACCOUNT
     Raises SourceError for a folder that cannot be read, InputError for an account that is not written so.
     """
     if folder:
-        return load_snapshot(folder)
-    if session is None:
-        raise InputError("there is neither a snapshot folder nor an account to collect from", hint="name one")
-    sessions = [session, *(_other(session, one) for one in others)]
-    asked = list(dict.fromkeys([session.region, *regions]))
-    found = collect(sessions, regions=asked)
-    if keep is not None:
-        save_snapshot(found, keep / f"snapshot-{found.collected.replace(':', '')}")
+        return load_snapshot(run.path(folder))
+    sessions = [run.session, *(_other(run.session, one) for one in others)]
+    found = collect(sessions, regions=list(dict.fromkeys([run.session.region, *regions])))
+    keep = run.folder / "snapshots" / found.collected.replace(":", "")
+    number = 1
+    while keep.exists():
+        number += 1
+        keep = keep.with_name(f"{found.collected.replace(':', '')}-{number}")
+    save_snapshot(found, keep)
     return found
+
+
+def changes(run: Run, before: str, now: Snapshot) -> pd.DataFrame:
+    """What changed since an earlier snapshot (compare.compare_snapshots); an empty frame where none is named."""
+    return compare_snapshots(load_snapshot(run.path(before)) if before else now, now)
 
 
 def _other(session: Session, word: str) -> Session:
