@@ -343,7 +343,7 @@ class TargetGroup:
     targets: tuple[tuple[str, int, str], ...] | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Network:
     """Everything of a snapshot, by id, and the lookups that a walk needs. damaged: table -> what could not be read."""
 

@@ -86,7 +86,7 @@ _FILE = re.compile(rf"(?P<key>[A-Za-z]+)(?:[-_.](?P<region>{_REGION.pattern}))?\
 _SECRET = {"CustomerGatewayConfiguration", "PreSharedKey"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """The describe answers of one moment: tables[(account, region)][ResponseKey] -> records, as AWS answered them.
 
@@ -145,6 +145,9 @@ class Snapshot:
         from netkit.reach.network import build_network
 
         return build_network(self)
+
+    def __repr__(self) -> str:
+        return f"<{self}>"  # never the records: there are thousands
 
     def __str__(self) -> str:
         rows = sum(len(records) for held in self.tables.values() for records in held.values())
