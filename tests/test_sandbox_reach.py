@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from inprocess import ACCOUNT, REGION, account
 
 from netkit.errors import AwsError
 from netkit.model import Verdict
@@ -19,8 +20,7 @@ from netkit.reach.trace import trace
 from netkit.sandbox import network_insights, reach_lab, world
 from netkit.sandbox.network_insights import snapshot_now
 from netkit.sandbox.reach_lab import BY_NAME, CASES, Case
-from netkit.session import Session, error_code
-from tests.inprocess import ACCOUNT, REGION, account
+from netkit.session import Session, connect, error_code
 
 CASE = {case.ending: case for case in CASES}
 
@@ -464,3 +464,30 @@ def test_what_the_sandbox_does_not_analyse_fails_and_says_so(lab: Session) -> No
     assert told["Status"] == "failed"
     assert "FilterInArns" in told["StatusMessage"]
     assert told["FilterInArns"] == only
+
+
+def test_through_a_transit_gateway_only_the_way_there_is_looked_at(
+    lab: Session, monkeypatch: pytest.MonkeyPatch, before: Snapshot
+) -> None:
+    """Reachability Analyzer guide, "considerations": TCP through a transit gateway route table is one-directional."""
+    rows = [dict(record) for _, record in before.records("RouteTables")]
+    for one in rows:
+        if one["RouteTableId"] == name("spoke-b", "rtb"):
+            one["Routes"] = [route for route in one["Routes"] if route.get("GatewayId") == "local"]
+    no_way_back = before.with_records("RouteTables", rows, (ACCOUNT, REGION))
+    assert verdict(no_way_back, CASE["tgw-reachable"]).status == "NOT_REACHABLE"
+    monkeypatch.setattr(network_insights, "snapshot_now", lambda *_: no_way_back)
+    told = analysis(lab, path(lab, **ends(CASE["tgw-reachable"])))
+    assert told["NetworkPathFound"]
+    assert not told.get("ReturnPathComponents")
+    details = [detail["AdditionalDetailType"] for hop in told["ForwardPathComponents"] for detail in hop.get("AdditionalDetails", [])]  # fmt: skip
+    assert details == ["UNIDIRECTIONAL_PATH_ANALYSIS_ONLY"]
+
+
+def test_the_server_answers_as_this_process_does() -> None:
+    session = connect(target="sandbox")
+    asked = path(session, **ends(CASE["two-blockers"]))
+    told = analysis(session, asked)
+    assert {one["ExplanationCode"] for one in told["Explanations"]} == set(CASE["two-blockers"].codes)
+    session.call("ec2", "delete_network_insights_analysis", NetworkInsightsAnalysisId=told["NetworkInsightsAnalysisId"])
+    session.call("ec2", "delete_network_insights_path", NetworkInsightsPathId=asked)

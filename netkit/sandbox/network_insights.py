@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -266,7 +267,7 @@ def _result(backend: Any, path: dict[str, Any], request: dict[str, Any]) -> dict
         return _failed(f"the sandbox does not analyse with {', '.join(unsupported)}")
     snapshot = snapshot_now(backend.account_id, backend.region_name)
     try:
-        verdict = verdict_of(snapshot, path)
+        verdict = _one_way(verdict_of(snapshot, path))
     except InputError as problem:
         return _failed(str(problem))
     if verdict.status == "UNKNOWN":
@@ -274,6 +275,21 @@ def _result(backend: Any, path: dict[str, Any], request: dict[str, Any]) -> dict
     told = analysis_of(verdict, snapshot)
     kept = ("NetworkPathFound", "ForwardPathComponents", "ReturnPathComponents", "Explanations", "WarningMessage")
     return {"Status": "succeeded"} | {name: told[name] for name in kept if name in told}
+
+
+def _one_way(verdict: Verdict) -> Verdict:
+    """AWS's analyzer looks at TCP through a transit gateway's route table in the forward direction only."""
+    if verdict.status == "UNKNOWN" or not any(hop.type == "transit-gateway-route-table" for hop in verdict.forward):
+        return verdict
+    forward = [
+        replace(hop, details=(*hop.details, "UNIDIRECTIONAL_PATH_ANALYSIS_ONLY"))
+        if hop.type == "transit-gateway-route-table"
+        else hop
+        for hop in verdict.forward
+    ]
+    blockers = [one for one in verdict.blockers if one.leg == "forward"]
+    status = "NOT_REACHABLE" if blockers else "REACHABLE"
+    return replace(verdict, status=status, forward=forward, back=[], blockers=blockers)
 
 
 def _failed(why: str) -> dict[str, Any]:
