@@ -289,8 +289,9 @@ def _by_name(network: Network, word: str, role: str, vpc: str) -> End:
 
 
 def _one_thing(network: Network, ids: list[str]) -> list[str]:
-    """An instance and its interfaces often carry one name: then the instance is meant."""
+    """An instance and its interfaces often carry one name, and so do a VPC and its gateway: the one that is an end is meant."""
     instances = {one for one in ids if one.startswith("i-")}
+    ids = [one for one in ids if not one.startswith("vpc-")] or ids
     return [one for one in ids if not (one in network.interfaces and network.interfaces[one].instance in instances)]
 
 
