@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netkit.sandbox.world import ACCOUNT, REGION, Naming, ident, naming_for
+from netkit.sandbox.world import ACCOUNT, REGION, Naming, ident, launch, naming_for
 
 NAME = "reach"  # ids are ident(NAME, the thing's name, prefix)
 LAB, PEER, SPOKE_A, SPOKE_B, SPOKE_C = "reach-lab", "reach-peer", "reach-spoke-a", "reach-spoke-b", "reach-spoke-c"
@@ -287,7 +287,7 @@ def _host(ec2: Any, naming: Naming, host: Host, tables: dict[str, Any]) -> None:
     group = _group(ec2, naming, host)
     naming(host.name)
     eni = ec2.create_network_interface(subnet, host.address, group_ids=[group.id], tags={"Name": host.name})
-    _instance(ec2, naming, host, eni, group)
+    launch(ec2, naming, host.name, host.instance_id, eni, group.id)
     if host.public:
         naming(f"eip-{host.name}")
         address = ec2.allocate_address("vpc", address=None)
@@ -325,20 +325,6 @@ def _group(ec2: Any, naming: Naming, host: Host) -> Any:
         add = ec2.authorize_security_group_ingress if direction == "in" else ec2.authorize_security_group_egress
         add(group.id, protocol, str(first), str(last), [{"CidrIp": cidr}])
     return group
-
-
-def _instance(ec2: Any, naming: Naming, host: Host, eni: Any, group: Any) -> None:
-    naming(host.name)
-    reservation = ec2.run_instances(
-        "ami-12c6146b", 1, None, [], security_group_ids=[group.id], instance_type="m5.large", subnet_id=eni.subnet.id,
-        nics=[{"NetworkInterfaceId": eni.id, "DeviceIndex": "0"}], tags={"instance": {"Name": host.name}}, is_instance_type_default=False,
-        placement=ZONE, key_name=None, ebs_optimized=False, instance_initiated_shutdown_behavior="stop", private_ip=None,
-        associate_public_ip=False, disable_api_termination=False, disable_api_stop=False, launch_template=None, lifecycle=None, region_name=REGION,
-    )  # fmt: skip
-    made = reservation.instances[0]
-    # run_instances takes its first id for the reservation, so the instance is put under its own. moto's image is one of Windows.
-    made.id, made.platform = host.instance_id, None
-    made.add_tags({"Name": host.name})
 
 
 def _endpoints(ec2: Any, naming: Naming, tables: dict[str, Any]) -> None:

@@ -344,21 +344,25 @@ def _description(one: Scenario, host: Host) -> str:
     }[host.kind]
 
 
-def _instance(ec2: Any, one: Scenario, naming: Naming, host: Host, eni: Any, groups: dict[str, Any]) -> None:
-    naming(host.name)
+def launch(ec2: Any, naming: Naming, name: str, wanted: str, eni: Any, group_id: str) -> Any:
+    """An instance of that name and id, running, with that interface as its first; gives moto's instance."""
+    naming(name)
     reservation = ec2.run_instances(
-        "ami-12c6146b", 1, None, [], security_group_ids=[groups[host.group].id], instance_type="m5.large", subnet_id=eni.subnet.id,
-        nics=[{"NetworkInterfaceId": eni.id, "DeviceIndex": "0"}], tags={"instance": {"Name": host.name}}, is_instance_type_default=False,
+        "ami-12c6146b", 1, None, [], security_group_ids=[group_id], instance_type="m5.large", subnet_id=eni.subnet.id,
+        nics=[{"NetworkInterfaceId": eni.id, "DeviceIndex": "0"}], tags={"instance": {"Name": name}}, is_instance_type_default=False,
         placement=eni.subnet.availability_zone, key_name=None, ebs_optimized=False, instance_initiated_shutdown_behavior="stop",
         private_ip=None, associate_public_ip=False, disable_api_termination=False, disable_api_stop=False, launch_template=None, lifecycle=None,
         region_name=REGION,
     )  # fmt: skip
     made = reservation.instances[0]
     # run_instances takes its first id for the reservation, so the instance is put under its own.
-    wanted = host.instance_id(one.name)
     made.id, made.platform = wanted, None  # moto knows that image as one of Windows
-    made.add_tags({"Name": host.name})
-    ec2.reservations[reservation.id] = reservation
+    made.add_tags({"Name": name})
+    return made
+
+
+def _instance(ec2: Any, one: Scenario, naming: Naming, host: Host, eni: Any, groups: dict[str, Any]) -> None:
+    made = launch(ec2, naming, host.name, host.instance_id(one.name), eni, groups[host.group].id)
     eni.instance, eni.device_index, eni.attach_time = (
         made,
         0,
