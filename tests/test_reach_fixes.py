@@ -1,0 +1,382 @@
+"""Fixes: the narrowest changes that open a path, proved on the changed snapshot, and taken back exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from little_net import ALL, OPEN_ACL, Net, allow, entry, pair, two_vpcs
+
+from netkit.reach.fixes import (
+    CHANGE_COLUMNS,
+    OPENS_COLUMNS,
+    Fix,
+    apply_all,
+    changes_frame,
+    fix_findings,
+    opens_frame,
+    propose,
+    revert,
+)
+from netkit.reach.snapshot import Snapshot
+
+
+def fixes(net: Net, source: str = "client", destination: str = "server", **more: Any) -> list[Fix]:
+    """propose(), each fix held to what every fix must be."""
+    snapshot = net.snapshot()
+    asked = {"protocol": "tcp", "port": 443} | more
+    found = propose(snapshot, source=source, destination=destination, **asked)
+    for fix in found:
+        held(snapshot, fix)
+    return found
+
+
+def held(snapshot: Snapshot, fix: Fix) -> None:
+    """The proof is the trace after the changes, all of them are needed, and their reverse gives back what was."""
+    after = apply_all(snapshot, fix.changes)
+    assert fix.question.ask(after) == fix.proof
+    for change in reversed(fix.changes):
+        after = revert(after, change)
+    assert after == snapshot
+    if fix.works:
+        for change in fix.changes:
+            rest = [one for one in fix.changes if one is not change]
+            assert not fix.question.ask(apply_all(snapshot, rest)).reachable, change.why
+
+
+def requests(fix: Fix) -> list[tuple[str, dict[str, Any]]]:
+    return [(one.request.operation, dict(one.request.request)) for one in fix.changes]
+
+
+def groups(net: Net, client: list[dict[str, Any]], server: list[dict[str, Any]]) -> Net:
+    """Groups of their own for client and server."""
+    net.group("sg-c", "vpc-a", [], client)
+    net.group("sg-s", net.find("NetworkInterfaces", "eni-server")["VpcId"], server, ALL)
+    net.find("NetworkInterfaces", "eni-client")["Groups"] = [{"GroupId": "sg-c"}]
+    net.find("NetworkInterfaces", "eni-server")["Groups"] = [{"GroupId": "sg-s"}]
+    return net
+
+
+# --- security groups
+
+
+def test_a_path_that_is_open_needs_nothing() -> None:
+    assert fixes(pair()) == []
+
+
+def test_the_other_ends_group_on_the_exact_port() -> None:
+    by_group, by_address = fixes(groups(pair(), ALL, [allow("tcp", (22, 22), "0.0.0.0/0")]))
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    wanted = {"GroupId": "sg-s", "IpPermissions": [{**rule, "UserIdGroupPairs": [{"GroupId": "sg-c"}]}]}
+    assert requests(by_group) == [("authorize_security_group_ingress", wanted)]
+    assert by_address.changes[0].request.request["IpPermissions"] == [
+        {**rule, "IpRanges": [{"CidrIp": "10.0.1.10/32"}]}
+    ]
+    assert by_group.works and by_group.rank == 1 and by_group.opens == ()
+    assert by_group.changes[0].command.startswith(
+        "aws ec2 authorize-security-group-ingress --group-id sg-s --ip-permissions"
+    )
+    assert by_group.changes[0].undo == by_group.changes[0].command.replace("authorize", "revoke")
+
+
+def test_what_opens_less_comes_first() -> None:
+    net = groups(pair(), ALL, [])
+    net.host("third", "subnet-c", "10.0.1.30", groups=("sg-c",))
+    by_address, by_group = fixes(net)
+    assert by_address.changes[0].request.request["IpPermissions"][0]["IpRanges"] == [{"CidrIp": "10.0.1.10/32"}]
+    assert (by_address.opens, by_group.opens) == ((), (("eni-third", "eni-server"),))
+    frame = opens_frame(by_group)
+    assert list(frame.columns) == list(OPENS_COLUMNS)
+    assert frame[["effect", "source_name", "destination_name"]].to_numpy().tolist() == [
+        ["asked", "client", "server"],
+        ["opens", "third", "server"],
+    ]
+
+
+def test_of_several_groups_the_one_that_fewest_carry() -> None:
+    net = groups(pair(), ALL, [])
+    net.group("sg-all", "vpc-a", [], ALL)
+    net.find("NetworkInterfaces", "eni-server")["Groups"].append({"GroupId": "sg-all"})
+    net.host("fourth", "subnet-s", "10.0.2.40", groups=("sg-all",))
+    assert fixes(net)[0].changes[0].component == "sg-s"
+    assert {fix.changes[0].component for fix in fixes(net)} == {"sg-s", "sg-all"}
+    assert fixes(net)[-1].opens == (("eni-client", "eni-fourth"),)
+
+
+@pytest.mark.parametrize(("more", "rule"), [
+    ({"protocol": "icmp", "port": None}, {"IpProtocol": "icmp", "FromPort": 8, "ToPort": 0}),
+    ({"protocol": "icmp", "port": None, "icmp_type": 3}, {"IpProtocol": "icmp", "FromPort": 3, "ToPort": -1}),
+    ({"protocol": "all", "port": None}, {"IpProtocol": "-1"}),
+    ({"protocol": "gre", "port": None}, {"IpProtocol": "47"}),
+    ({"protocol": "udp", "port": None}, {"IpProtocol": "udp", "FromPort": 0, "ToPort": 65535}),
+])  # fmt: skip
+def test_every_protocol_in_its_own_words(more: dict[str, Any], rule: dict[str, Any]) -> None:
+    found = fixes(groups(pair(), ALL, []), **more)
+    assert found[0].works
+    permission = dict(found[0].changes[0].request.request["IpPermissions"][0])
+    permission.pop("UserIdGroupPairs")
+    assert permission == rule
+
+
+def test_both_ends_and_ipv6() -> None:
+    net = Net()
+    net.vpc("vpc-a", "10.0.0.0/16", "2600:1f18::/56")
+    net.subnet("subnet-c", "vpc-a", "10.0.1.0/24", "2600:1f18:0:1::/64")
+    net.subnet("subnet-s", "vpc-a", "10.0.2.0/24", "2600:1f18:0:2::/64")
+    net.host("client", "subnet-c", "10.0.1.10", v6="2600:1f18:0:1::a")
+    net.host("server", "subnet-s", "10.0.2.10", v6="2600:1f18:0:2::a")
+    groups(net, [], [])
+    found = fixes(net, destination="2600:1f18:0:2::a")
+    assert found[0].works and [one.component for one in found[0].changes] == ["sg-c", "sg-s"]
+    ranges = [
+        one["Ipv6Ranges"]
+        for fix in found
+        for change in fix.changes
+        for one in change.request.request["IpPermissions"]
+        if "Ipv6Ranges" in one
+    ]
+    assert [{"CidrIpv6": "2600:1f18:0:2::a/128"}] in ranges and [{"CidrIpv6": "2600:1f18:0:1::a/128"}] in ranges  # fmt: skip
+
+
+# --- network ACLs
+
+
+def test_an_entry_before_the_one_that_denies() -> None:
+    net = pair()
+    entries = [
+        *OPEN_ACL,
+        entry(10, "deny", egress=True, protocol="6", ports=(443, 443)),
+        entry(9, "deny", egress=True, protocol="17", ports=(1, 2)),
+    ]
+    net.acl("acl-c", "vpc-a", "subnet-c", entries=entries)  # fmt: skip
+    (fix,) = fixes(net)
+    assert requests(fix) == [("create_network_acl_entry", {
+        "NetworkAclId": "acl-c", "RuleNumber": 8, "Egress": True, "Protocol": "6", "PortRange": {"From": 443, "To": 443}, "RuleAction": "allow",
+        "CidrBlock": "10.0.2.10/32",
+    })]  # fmt: skip
+    assert fix.changes[0].undo.startswith(
+        "aws ec2 delete-network-acl-entry --network-acl-id acl-c --rule-number 8 --egress"
+    )
+
+
+def test_replies_to_the_clients_ports() -> None:
+    net = pair()
+    net.host("windows", "subnet-c", "10.0.1.20", platform="windows")
+    net.acl(
+        "acl-s", "vpc-a", "subnet-s", entries=[entry(100, "allow", egress=False), entry(32767, "deny", egress=True)]
+    )
+    for source, ports in (("client", (32768, 61000)), ("windows", (49152, 65535))):
+        (fix,) = fixes(net, source)
+        request = fix.changes[0].request.request
+        assert (request["PortRange"], request["Egress"], request["RuleNumber"]) == (
+            {"From": ports[0], "To": ports[1]},
+            True,
+            10,
+        )
+        assert fix.works and fix.changes[0].leg == "return"
+    (ping,) = fixes(net, protocol="icmp", port=None)
+    assert ping.works and ping.changes[0].request.request["IcmpTypeCode"] == {"Type": 0, "Code": 0}
+
+
+def test_no_free_number_is_said() -> None:
+    net = pair()
+    net.acl("acl-c", "vpc-a", "subnet-c", entries=[*OPEN_ACL, entry(1, "deny", egress=True)])
+    (fix,) = fixes(net)
+    assert not fix.works and fix.changes == () and "no number below it is free" in fix.remains[0]
+
+
+def test_one_acl_at_both_ends_gets_two_numbers() -> None:
+    net = pair()
+    net.acl(
+        "acl-x",
+        "vpc-a",
+        "subnet-c",
+        "subnet-s",
+        entries=[entry(32767, "deny", egress=egress) for egress in (True, False)],
+    )
+    (fix,) = fixes(net)
+    assert fix.works and len(fix.changes) == 4
+    used = {(one.request.request["Egress"], one.request.request["RuleNumber"]) for one in fix.changes}
+    assert len(used) == 4
+
+
+# --- routes
+
+
+def test_routes_both_ways_over_a_peering() -> None:
+    net = two_vpcs()
+    net.peering("pcx-1", "vpc-a", "vpc-b")
+    found = fixes(net)
+    assert requests(found[0]) == [
+        (
+            "create_route",
+            {"RouteTableId": "rtb-a", "DestinationCidrBlock": "10.1.1.10/32", "VpcPeeringConnectionId": "pcx-1"},
+        ),
+        (
+            "create_route",
+            {"RouteTableId": "rtb-b", "DestinationCidrBlock": "10.0.1.10/32", "VpcPeeringConnectionId": "pcx-1"},
+        ),
+    ]
+    assert found[0].works
+    net.find("VpcPeeringConnections", "pcx-1")["Status"]["Code"] = "pending-acceptance"
+    (fix,) = fixes(net)
+    assert not fix.works and "nothing that vpc-a is connected to leads to 10.1.1.10/32" in fix.remains[0]
+
+
+def test_a_black_hole_is_gone_round_or_turned() -> None:
+    net = two_vpcs()
+    net.peering("pcx-1", "vpc-a", "vpc-b")
+    net.route("rtb-b", "10.0.0.0/16", "pcx-1")
+    net.route("rtb-a", "10.1.0.0/16", "pcx-gone", "blackhole")
+    assert [name for name, _ in requests(fixes(net)[0])] == ["create_route"]
+    net.find("RouteTables", "rtb-a")["Routes"].pop()
+    net.route("rtb-a", "10.1.1.10/32", "pcx-gone", "blackhole")
+    turned = fixes(net)[0]
+    assert turned.works and requests(turned)[0][0] == "replace_route"
+    assert turned.changes[0].reverse.request["VpcPeeringConnectionId"] == "pcx-gone"
+
+
+def test_a_transit_gateway_without_association_routes_or_zone() -> None:
+    net = two_vpcs()
+    net.subnet("subnet-a2", "vpc-a", "10.0.2.0/24", az="us-east-1b")
+    net.transit("tgw-1", ("tgw-attach-a", "vpc-a", "subnet-a2"), ("tgw-attach-b", "vpc-b", "subnet-b"))
+    net.route("rtb-a", "10.0.0.0/8", "tgw-1")
+    net.route("rtb-b", "10.0.0.0/8", "tgw-1")
+    net.find("TransitGatewayAttachments", "tgw-attach-a").pop("Association")
+    best = fixes(net)[0]
+    assert best.works
+    assert [name for name, _ in requests(best)] == [
+        "modify_transit_gateway_vpc_attachment",
+        "associate_transit_gateway_route_table",
+    ]
+    net.find("TransitGatewayRoutes", "tgw-rtb-1")["Routes"].pop()
+    found = fixes(net)
+    kinds = [[name for name, _ in requests(fix)][-1] for fix in found]
+    assert set(kinds) == {"create_transit_gateway_route", "enable_transit_gateway_route_table_propagation"}
+
+
+def test_the_internet_by_nat_for_one_address_and_wide_for_all() -> None:
+    net = pair()
+    net.igw("igw-1", "vpc-a")
+    net.subnet("subnet-n", "vpc-a", "10.0.9.0/24")
+    net.table("rtb-n", "vpc-a", "subnet-n")
+    net.route("rtb-n", "0.0.0.0/0", "igw-1")
+    net.nat("nat-1", "subnet-n", "10.0.9.9", "52.1.1.1")
+    best = fixes(net, destination="151.101.64.81")[0]
+    assert requests(best) == [
+        ("create_route", {"RouteTableId": "rtb-a", "DestinationCidrBlock": "151.101.64.81/32", "NatGatewayId": "nat-1"})
+    ]
+    (asked,) = fixes(net, destination="internet")
+    assert asked.status == "decide" and asked.changes == () and "wide=True" in asked.decide[0]
+    wide = fixes(net, destination="internet", wide=True)[0]
+    assert wide.works and requests(wide)[0][1]["DestinationCidrBlock"] == "0.0.0.0/0"
+    assert wide.blast.to_internet == ("eni-server",)
+
+
+def test_the_internet_is_never_let_in_unasked() -> None:
+    net = groups(pair(), ALL, [])
+    net.igw("igw-1", "vpc-a")
+    net.route("rtb-a", "0.0.0.0/0", "igw-1")
+    net.host("public", "subnet-s", "10.0.2.50", public="52.2.2.2", groups=("sg-s",))
+    (fix,) = fixes(net, "internet", "public")
+    assert fix.status == "decide" and fix.changes == ()
+    best = fixes(net, "internet", "public", wide=True)[0]
+    assert best.works and best.changes[0].request.request["IpPermissions"][0]["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
+    assert fixes(net, "151.101.64.81", "public")[0].changes[0].request.request["IpPermissions"][0]["IpRanges"] == [
+        {"CidrIp": "151.101.64.81/32"}
+    ]
+    (none,) = fixes(net, "internet", "server", wide=True)
+    assert not none.works and "Elastic IP" in " ".join(none.remains)
+
+
+def test_no_public_address_goes_out_by_nat() -> None:
+    net = pair()
+    net.igw("igw-1", "vpc-a")
+    net.route("rtb-a", "0.0.0.0/0", "igw-1")
+    (fix,) = fixes(net, destination="151.101.64.81")
+    assert not fix.works and "allocate-address" in fix.remains[0]
+    net.subnet("subnet-n", "vpc-a", "10.0.9.0/24")
+    net.nat("nat-1", "subnet-n", "10.0.9.9", "52.1.1.1")
+    net.table("rtb-n", "vpc-a", "subnet-n")
+    net.route("rtb-n", "0.0.0.0/0", "igw-1")
+    best = fixes(net, destination="151.101.64.81")[0]
+    assert best.works and requests(best)[0][1]["NatGatewayId"] == "nat-1"
+
+
+def test_a_gateway_endpoint_without_its_route() -> None:
+    net = pair()
+    net.tables["PrefixLists"].append(
+        {"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.s3", "Cidrs": ["52.216.0.0/15"]}
+    )
+    net.tables["VpcEndpoints"].append({
+        "VpcEndpointId": "vpce-1", "VpcEndpointType": "Gateway", "State": "available", "VpcId": "vpc-a", "ServiceName": "com.amazonaws.us-east-1.s3", "RouteTableIds": [],
+    })  # fmt: skip
+    for destination in ("vpce-1", "52.216.8.10"):
+        (fix,) = fixes(net, destination=destination)
+        assert fix.works and requests(fix) == [
+            ("modify_vpc_endpoint", {"VpcEndpointId": "vpce-1", "AddRouteTableIds": ["rtb-a"]})
+        ]
+
+
+# --- hosts, and what no change opens
+
+
+def test_an_instance_is_started() -> None:
+    net = pair()
+    net.host("sleeper", "subnet-s", "10.0.2.60", state="stopped")
+    (fix,) = fixes(net, destination="sleeper")
+    assert fix.works and requests(fix) == [("start_instances", {"InstanceIds": ["i-sleeper"]})]
+    assert any("costs money" in note for note in fix.changes[0].notes)
+    net.host("gone", "subnet-s", "10.0.2.61", state="shutting-down")
+    (none,) = fixes(net, destination="gone")
+    assert not none.works and "only a stopped instance" in none.remains[0]
+
+
+def test_an_appliance_takes_packets_and_stays_unknown() -> None:
+    net = two_vpcs()
+    net.host("box", "subnet-a", "10.0.1.99")
+    net.route("rtb-a", "10.1.0.0/16", "eni-box")
+    (fix,) = fixes(net)
+    assert fix.proof.status == "UNKNOWN" and requests(fix)[0][0] == "modify_network_interface_attribute"
+    assert any("appliance" in text for text in fix.remains)
+
+
+def test_block_public_access_is_excluded_only_when_asked() -> None:
+    net = pair()
+    net.igw("igw-1", "vpc-a")
+    net.route("rtb-a", "0.0.0.0/0", "igw-1")
+    net.host("public", "subnet-s", "10.0.2.50", public="52.2.2.2")
+    net.tables["VpcBlockPublicAccessOptions"][0]["InternetGatewayBlockMode"] = "block-bidirectional"
+    (fix,) = fixes(net, "151.101.64.81", "public")
+    assert fix.status == "decide" and "Block Public Access" in fix.decide[0]
+    (wide,) = fixes(net, "151.101.64.81", "public", wide=True)
+    assert wide.works and requests(wide)[0][1] == {
+        "SubnetId": "subnet-s",
+        "InternetGatewayExclusionMode": "allow-bidirectional",
+    }
+
+
+def test_what_is_missing_and_what_cannot_be_is_named() -> None:
+    net = groups(pair(), ALL, [])
+    del net.tables["NetworkAcls"]
+    (fix,) = fixes(net)
+    assert fix.proof.status == "UNKNOWN" and "NetworkAcls" in " ".join(fix.remains)
+    (nobody,) = fixes(pair(), destination="10.0.2.77")
+    assert nobody.changes == () and "NO_POSSIBLE_DESTINATION" in nobody.remains[0]
+
+
+# --- frames and findings
+
+
+def test_frames_and_findings() -> None:
+    net = groups(pair(), ALL, [])
+    found = fixes(net)
+    frame = changes_frame(found[0])
+    assert list(frame.columns) == list(CHANGE_COLUMNS) and frame["order"].tolist() == [1]
+    assert frame["reverse"][0].startswith("aws ec2 revoke-security-group-ingress")
+    (finding,) = fix_findings(found, net.snapshot())
+    assert (finding.code, finding.status) == ("REACH-FIX", "confirmed") and finding.evidence[
+        "verdict_after"
+    ] == "REACHABLE"
+    (none,) = fix_findings(fixes(pair(), destination="10.0.2.77"), net.snapshot())
+    assert none.status == "inconclusive" and fix_findings([], net.snapshot()) == []
