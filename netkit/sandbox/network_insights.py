@@ -28,6 +28,7 @@ from moto.ec2.responses import EC2Response
 
 from netkit.errors import InputError
 from netkit.model import Blocker, Verdict
+from netkit.reach.answers import analysis_of
 from netkit.reach.ends import find_end
 from netkit.reach.network import Interface, address_of
 from netkit.reach.read import collect
@@ -260,8 +261,6 @@ def _new_analysis(backend: Any, path: dict[str, Any], request: dict[str, Any]) -
 
 def _result(backend: Any, path: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """What the analysis comes to, in AWS's shape. What netkit's trace does not model makes it fail, with the reason."""
-    from netkit.reach.answers import analysis_of
-
     unsupported = [name for name in ("AdditionalAccounts", "FilterInArns", "FilterOutArns") if name in request]
     if unsupported:
         return _failed(f"the sandbox does not analyse with {', '.join(unsupported)}")
