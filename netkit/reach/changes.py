@@ -117,7 +117,12 @@ def record_of(snapshot: Snapshot, key: str, name: str) -> Record | None:
 
 def same_rule(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two permissions of a security group are of the same protocol and ports."""
-    return all(one.get(name, -1) == other.get(name, -1) for name in ("IpProtocol", "FromPort", "ToPort"))
+
+    def words(rule: Mapping[str, Any]) -> list[Any]:
+        ports = [-1 if rule.get(name) is None else rule[name] for name in ("FromPort", "ToPort")]
+        return [rule.get("IpProtocol"), *([] if rule.get("IpProtocol") == "-1" else ports)]
+
+    return words(one) == words(other)
 
 
 def _edited(snapshot: Snapshot, key: str, name: str, edit: Callable[[Record], None]) -> Snapshot:

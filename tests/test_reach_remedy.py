@@ -1,0 +1,166 @@
+"""A fix as a plan, in the lab: nothing before it is armed, AWS's dry run, made, verified, made again, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inprocess import Kill, account, calls, only_watch, writes
+
+from netkit.errors import ConflictError, InputError, NotArmedError
+from netkit.plan import made
+from netkit.reach.fixes import Fix, fix_of, propose
+from netkit.reach.read import collect
+from netkit.reach.remedy import DRY_RUN_COLUMNS, dry_run, plan_fix, verify
+from netkit.reach.snapshot import Snapshot
+from netkit.sandbox import reach_lab
+from netkit.sandbox.reach_lab import CASES, Case
+from netkit.session import Session
+
+BLOCKED = [case for case in CASES if case.status == "NOT_REACHABLE"]
+MADE = (
+    "no-route", "sg-outbound", "nacl-outbound", "stateless-return", "two-blockers", "tgw-no-association", "private-no-nat", "s3-no-route",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Session]:
+    with pytest.MonkeyPatch.context() as patch, account(patch) as session:
+        reach_lab.seed()
+        yield session
+
+
+@pytest.fixture(scope="module")
+def before(lab: Session) -> Snapshot:
+    return collect(lab, progress=False)
+
+
+def proposed(snapshot: Snapshot, ending: str) -> list[Fix]:
+    case = next(one for one in CASES if one.ending == ending)
+    return propose(snapshot, source=case.source, destination=case.destination, protocol="tcp", port=case.port)
+
+
+def changing(seen: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """Of some calls those that change something."""
+    names = [one for one in writes(seen) if not one.startswith("Search")]
+    return [(operation, request) for operation, request in seen if operation in names]
+
+
+def camel(fix: Fix) -> list[str]:
+    return ["".join(word.title() for word in change.request.operation.split("_")) for change in fix.changes]
+
+
+def same(one: Snapshot, other: Snapshot) -> bool:
+    """Whether two snapshots hold the same, whenever they were taken."""
+    return replace(one, collected="") == replace(other, collected="")
+
+
+@pytest.mark.parametrize("case", BLOCKED, ids=lambda case: case.ending)
+def test_every_blocked_ending_has_a_proof(before: Snapshot, case: Case) -> None:
+    fixes = proposed(before, case.ending)
+    assert fix_of(fixes).proof.reachable and [fix.rank for fix in fixes] == list(range(1, len(fixes) + 1))
+
+
+@pytest.mark.parametrize("ending", MADE)
+def test_made_verified_and_taken_back(
+    lab: Session, before: Snapshot, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fix = fix_of(proposed(before, ending))
+    with calls(monkeypatch, only_watch) as seen:
+        plan = plan_fix(lab, fix, folder=tmp_path)
+        with pytest.raises(NotArmedError):
+            plan.apply()
+    assert [operation for operation, _ in changing(seen)] == camel(fix)
+    assert all(request["DryRun"] is True for _, request in changing(seen))
+    preview = plan.preview()
+    assert set(preview["action"]) == {"create"} and preview["undo"].tolist() == [one.undo for one in fix.changes]
+    assert preview["command"].tolist() == [one.command for one in fix.changes]
+    plan.apply(armed=True)
+    assert verify(lab, fix).reachable
+    assert set(plan.teardown(armed=True)["outcome"]) == {"removed"} and made(plan.run_id, folder=tmp_path).empty
+    after = collect(lab, progress=False)
+    assert same(after, before) and not fix.question.ask(after).reachable
+
+
+def test_made_again_it_is_kept(lab: Session, before: Snapshot, tmp_path: Path) -> None:
+    fix = fix_of(proposed(before, "two-blockers"))
+    plan = plan_fix(lab, fix, folder=tmp_path)
+    plan.apply(armed=True)
+    again = plan_fix(lab, fix, folder=tmp_path)
+    assert again.run_id == plan.run_id and set(again.preview()["action"]) == {"keep"}
+    assert set(again.apply(armed=True)["outcome"]) == {"kept"}
+    assert set(again.teardown(armed=True)["outcome"]) == {"removed"}
+
+
+def test_what_somebody_else_made_is_kept_and_left(lab: Session, before: Snapshot, tmp_path: Path) -> None:
+    fix = fix_of(proposed(before, "two-blockers"))
+    entry = next(one for one in fix.changes if one.component.startswith("acl-"))
+    lab.call("ec2", entry.request.operation, **entry.request.request)
+    plan = plan_fix(lab, fix, folder=tmp_path)
+    assert sorted(plan.preview()["action"]) == ["create", "keep"]
+    plan.apply(armed=True)
+    assert verify(lab, fix).reachable
+    assert [name for name in plan.teardown(armed=True)["name"] if name.startswith("acl-")] == []
+    assert plan_fix(lab, fix, folder=tmp_path).preview().set_index("name").loc[entry.component, "action"] == "keep"
+    lab.call("ec2", entry.reverse.operation, **entry.reverse.request)
+
+
+def test_killed_in_between_it_goes_on(
+    lab: Session, before: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fix = fix_of(proposed(before, "two-blockers"))
+    plan = plan_fix(lab, fix, dry_run=False, folder=tmp_path)
+
+    def kill(number: int, operation: str, when: str) -> None:
+        if when == "after" and operation == camel(fix)[0]:
+            raise Kill
+
+    with pytest.raises(Kill), calls(monkeypatch, kill):
+        plan.apply(armed=True)
+    assert set(plan.apply(armed=True)["outcome"]) == {"created"}
+    assert verify(lab, fix).reachable
+    assert set(plan.teardown(armed=True)["outcome"]) == {"removed"}
+
+
+def test_what_differs_is_a_conflict_and_nothing_is_changed(
+    lab: Session, before: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fix = fix_of(proposed(before, "two-blockers"))
+    entry = next(one for one in fix.changes if one.component.startswith("acl-"))
+    lab.call("ec2", entry.request.operation, **{**entry.request.request, "CidrBlock": "10.99.0.0/16"})
+    plan = plan_fix(lab, fix, folder=tmp_path)
+    (conflict,) = plan.conflicts
+    assert any("10.99.0.0/16 there" in line for line in conflict.difference)
+    with pytest.raises(ConflictError), calls(monkeypatch, only_watch) as seen:
+        plan.apply(armed=True)
+    assert all(request.get("DryRun") for _, request in changing(seen))
+    lab.call("ec2", entry.reverse.operation, **entry.reverse.request)
+
+
+def test_what_aws_would_refuse_is_a_conflict(lab: Session, before: Snapshot, tmp_path: Path) -> None:
+    fix = fix_of(proposed(before, "private-no-nat"))
+    (change,) = fix.changes
+    gone = replace(change.request, request={**change.request.request, "NatGatewayId": "nat-0123456789abcdef0"})
+    refused = replace(fix, changes=(replace(change, request=gone),))
+    (conflict,) = plan_fix(lab, refused, folder=tmp_path).conflicts
+    assert "dry run" in conflict.reason and "NatGatewayNotFound" in conflict.difference[0]
+    assert plan_fix(lab, refused, dry_run=False, folder=tmp_path).conflicts == ()
+    assert dry_run(lab, refused)["outcome"].tolist() == ["refused"]
+    told = dry_run(lab, fix)
+    assert list(told.columns) == list(DRY_RUN_COLUMNS) and told["outcome"].tolist() == ["allowed"]
+
+
+def test_only_a_proved_fix_of_this_account_becomes_a_plan(lab: Session, before: Snapshot, tmp_path: Path) -> None:
+    (none,) = propose(before, source="reachable-client", destination="10.64.11.77", protocol="tcp", port=443)
+    with pytest.raises(InputError, match="does not open"):
+        plan_fix(lab, none, folder=tmp_path)
+    fix = fix_of(proposed(before, "two-blockers"))
+    there = replace(fix, changes=tuple(replace(one, scope=("999999999999", "eu-west-1")) for one in fix.changes))
+    with pytest.raises(InputError, match="999999999999/eu-west-1"):
+        plan_fix(lab, there, folder=tmp_path)
+    partly = replace(fix, changes=(fix.changes[0], there.changes[1]))
+    plan = plan_fix(lab, partly, folder=tmp_path)
+    assert len(plan.steps) == 1 and any("999999999999" in notice for notice in plan.notices)
