@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
-from netkit.errors import InputError
-from netkit.model import Verdict
+from netkit.errors import AccessError, BudgetError, InputError
+from netkit.model import Finding, Unknown, Verdict
+from netkit.plan import Plan
+from netkit.reach.answers import compare_finding, verdict_of
 from netkit.reach.compare import compare_snapshots
-from netkit.reach.read import collect
+from netkit.reach.ends import End, find_end, which_vpc
+from netkit.reach.explain import rests_on
+from netkit.reach.network import Network
+from netkit.reach.packets import blocks
+from netkit.reach.provision import asked, plan_question
+from netkit.reach.read import await_analysis, collect
 from netkit.reach.snapshot import Snapshot, load_snapshot, save_snapshot
 from netkit.session import Session, connect
 
@@ -77,3 +84,132 @@ def around(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
             else kept
         )
     return kept
+
+
+# --- AWS's own analyzer
+
+ANALYZER = "AWS's analyzer"
+_NOT_ASKED = "not asked"
+
+
+def analyzer_plan(
+    run: Run,
+    snapshot: Snapshot,
+    verdict: Verdict,
+    ends: Mapping[str, str],
+    service: Mapping[str, Any],
+    budget_usd: float,
+) -> Plan | str:
+    """The plan that asks AWS's analyzer what a verdict answers, or why it cannot be asked. Nothing is charged yet.
+
+    ends: source, destination and vpc; service: protocol, port and source_port, as trace() takes them. The snapshot says which
+    ids they stand for, and its time which question it is: the same one of the same snapshot is asked once.
+    """
+    try:
+        words = _for_aws(run.session, snapshot, verdict, ends)
+        if service.get("port") is None and str(service["protocol"]).lower() in ("tcp", "udp"):
+            raise InputError(f"without a port {ANALYZER} asks whether any gets through", hint="ask about one port")
+        return plan_question(
+            run.session,
+            source=words["source"],
+            destination=words["destination"],
+            source_address=words.get("source_address", ""),
+            protocol=str(service["protocol"]),
+            port=service.get("port"),
+            source_port=service.get("source_port") or _client_ports(verdict),
+            moment=snapshot.collected,
+            budget_usd=budget_usd,
+            folder=run.folder / "ledger",
+        )
+    except (InputError, BudgetError, AccessError) as problem:
+        return f"{problem.what}; {problem.hint}" if problem.hint else problem.what
+
+
+def _client_ports(verdict: Verdict) -> str | None:
+    """The client's ports that the verdict is about: AWS's analyzer would take any, the ephemeral ones or not."""
+    header = next((one for hop in verdict.forward for one in (hop.inbound, hop.outbound) if one), None)
+    return header.source_ports[0] if header and len(header.source_ports) == 1 else None
+
+
+def _for_aws(session: Session, snapshot: Snapshot, verdict: Verdict, ends: Mapping[str, str]) -> dict[str, str]:
+    """source, destination and source_address as plan_question() takes them. Raises InputError for what AWS does not take."""
+    network = snapshot.network
+    vpc = which_vpc(network, ends.get("vpc", ""))
+    source = find_end(network, ends["source"], "source", vpc)
+    destination = find_end(network, ends["destination"], "destination", vpc)
+    for end in (source, destination):
+        _refuse(session, network, end)
+    words = {
+        "source": _named(network, source, destination, verdict),
+        "destination": _named(network, destination, source, verdict),
+    }
+    if destination.kind == "address" and destination.address:
+        words["destination"] = _text(destination.address)
+    if source.address and (source.kind == "internet" or _second(source)):
+        words["source_address"] = _text(source.address)
+    return words
+
+
+def _text(address: tuple[int, int]) -> str:
+    (block,) = blocks((address[1], address[1]), address[0])
+    return block.partition("/")[0]
+
+
+def _second(end: End) -> bool:
+    """Whether an address is its interface's own and not the first, which is the one that is meant without a word."""
+    one = end.interface
+    return bool(one and end.address and end.address[0] == 4 and one.pairs and end.address[1] != one.pairs[0][0])
+
+
+def _refuse(session: Session, network: Network, end: End) -> None:
+    if end.missing:
+        raise InputError(str(end.missing), hint="the snapshot has to hold both ends")
+    if end.balancer and end.kind == "load-balancer":
+        raise InputError(f"{ANALYZER} takes no load balancer as an end", hint="ask for a target, or for its interface")
+    one = end.interface
+    if (end.address and end.address[0] == 6) or (one and not one.pairs):
+        raise InputError(f"{ANALYZER} knows IPv4 alone", hint="the snapshot answers it")
+    scope = one.scope if one else ("", "")
+    for held, here, word in zip(scope, (session.account_id, session.region), ("account", "Region"), strict=True):
+        if held and held != here:
+            raise InputError(
+                f"{end.given} is in {word} {held}, and the session in {here}", hint=f"connect to that {word}"
+            )
+
+
+def _named(network: Network, end: End, other: End, verdict: Verdict) -> str:
+    """The id that AWS knows an end by; for the internet the gateway on the path, or that of the other end's VPC."""
+    if end.kind == "internet":
+        on_path = [hop.component for hop in (*verdict.forward, *verdict.back) if hop.type == "internet-gateway"]
+        home = other.interface.vpc if other.interface else ""
+        attached = sorted(one.id for one in network.igws.values() if home in one.vpcs)
+        if not on_path and not attached:
+            raise InputError(
+                f"{home or other.given} has no internet gateway to ask {ANALYZER} about", hint="the snapshot answers it"
+            )
+        return (on_path or attached)[0]
+    if end.kind == "address":
+        return end.id or (end.interface.id if end.interface else end.given)
+    return end.id or end.given
+
+
+def analyzer_verdict(run: Run, plan: Plan | str, *, analyzer: bool) -> Verdict:
+    """What AWS's analyzer says, asked and awaited when `analyzer` is true; otherwise UNKNOWN, which says that it was not asked.
+
+    What it costs is written to runs/costs.jsonl. Raises StepFailed when AWS refuses, PlanError when it does not come to an end.
+    """
+    if isinstance(plan, str) or not analyzer:
+        source, _, destination = ("", "", "") if isinstance(plan, str) else plan.steps[0].name.partition(" to ")
+        why = f"cannot be asked: {plan}" if isinstance(plan, str) and analyzer else f"{_NOT_ASKED}: analyzer is false"
+        return Verdict("UNKNOWN", source, destination, "", unknowns=[Unknown(ANALYZER, why)], origin=ANALYZER)
+    plan.apply(armed=True)
+    path, analysis = asked(plan)
+    name = analysis["NetworkInsightsAnalysisId"]
+    return verdict_of(await_analysis(run.session, name, ledger=run.folder / "costs.jsonl"), path)
+
+
+def analyzer_findings(theirs: Verdict, ours: Verdict, snapshot: Snapshot) -> list[Finding]:
+    """REACH-ANALYZER-DISAGREES (answers.compare_finding), or nothing where AWS was not asked."""
+    if any(one.why.startswith(_NOT_ASKED) for one in theirs.unknowns):
+        return []
+    return [compare_finding(ours, theirs, rests_on(ours, snapshot))]

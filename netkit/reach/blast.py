@@ -201,13 +201,12 @@ def _of_acl(network: Network, request: Mapping[str, Any]) -> Touch:
 
 
 def _served(network: Network, subnets: Iterable[str]) -> frozenset[str]:
-    """The hosts whose packets pass the edge of some subnets: those in them; of a NAT gateway's or attachment's, of its VPC."""
+    """The hosts whose packets pass the edge of some subnets: those in them; of a NAT gateway's or attachment's anybody's."""
     held = set(subnets)
-    passing = {nat.vpc for nat in network.nats.values() if nat.subnet in held}
-    passing |= {
-        one.resource for one in network.attachments.values() if one.kind == "vpc" and held & set(one.subnets or ())
-    }
-    return _in_subnets(network, held) | (_hosts(network, passing) if passing else frozenset())
+    passing = any(nat.subnet in held for nat in network.nats.values()) or any(
+        one.kind == "vpc" and held & set(one.subnets or ()) for one in network.attachments.values()
+    )
+    return _hosts(network) if passing else _in_subnets(network, held)
 
 
 def _behind(network: Network, table: str) -> frozenset[str]:

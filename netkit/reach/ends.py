@@ -127,7 +127,7 @@ def find_end(network: Network, given: str, role: str, vpc: str = "") -> End:
         return _balancer(network, word, role)
     if match := re.fullmatch(r"arn:[^:]*:ec2:[^:]*:\d*:[a-z-]+/(.+)", word):
         return replace(find_end(network, match[1], role, vpc), given=word)
-    prefix = _prefix(word)
+    prefix = _prefix(network, word)
     if prefix and word not in network.names:
         return _by_id(network, word, prefix, role)
     if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", word):
@@ -135,10 +135,12 @@ def find_end(network: Network, given: str, role: str, vpc: str = "") -> End:
     return _by_name(network, word, role, vpc)
 
 
-def _prefix(word: str) -> str:
+def _prefix(network: Network, word: str) -> str:
     """The prefix of an id ("tgw-attach" before "tgw"), or "" for a word that is none."""
-    held = [one for one in (*KINDS, *_NEVER) if re.fullmatch(rf"{one}-[0-9a-z]+", word)]
-    return max(held, key=len, default="")
+    held = [one for one in (*KINDS, *_NEVER) if word.startswith(f"{one}-")]
+    prefix = max(held, key=len, default="")
+    known = prefix in KINDS and word in _ids(network, prefix)
+    return prefix if known or re.fullmatch(rf"{prefix}-[0-9a-z]+", word) else ""
 
 
 def _by_id(network: Network, word: str, prefix: str, role: str) -> End:

@@ -86,7 +86,7 @@ class Fix:
             lines += [f"  {number}. {change.why}", f"     {change.command}"]
             lines += [f"     note: {note}" for note in change.notes]
         lines += [f"  to decide: {text}" for text in self.decide] + [f"  remains: {text}" for text in self.remains]
-        return "\n".join([*lines, f"  opens besides: {self.blast}"] if self.changes else lines)
+        return "\n".join([*lines, f"  opens besides: {self.blast}"] if self.works else lines)
 
     def _repr_html_(self) -> str:
         def listed(title: str, items: Sequence[str]) -> str:
@@ -95,7 +95,7 @@ class Fix:
 
         head = f"<p><b>fix {self.rank}: {self.status}</b> {html.escape(self.proof.question)}</p>"
         shown = changes_frame(self).to_html(index=False, escape=True) if self.changes else ""
-        besides = f"<p>opens besides: {html.escape(str(self.blast))}</p>" if self.changes else ""
+        besides = f"<p>opens besides: {html.escape(str(self.blast))}</p>" if self.works else ""
         return head + shown + listed("To decide", self.decide) + listed("Remains", self.remains) + besides
 
 

@@ -27,8 +27,9 @@ from netkit.reach.walk import (
     through_groups,
 )
 
-_PRIVATE = [block_of(text)[1:] for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
-_SHARED = block_of("100.64.0.0/10")[1:]
+PRIVATE = [block_of(text)[1:] for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+SHARED = block_of("100.64.0.0/10")[1:]
+PRIVATE_SPANS = [*PRIVATE, SHARED]  # what no internet gateway passes on (RFC 1918, RFC 6598)
 
 
 # --- gateways
@@ -108,8 +109,8 @@ def _public_destination(leg: Leg, place: Place, gateway: str) -> bool:
     spans = leg.asked.spans("destination")
     codes = (
         ("IGW_DESTINATION_ADDRESS_IN_VPC_CIDRS", leg.network.vpcs[place.vpc].spans(leg.family)),
-        ("IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS", _PRIVATE if leg.family == 4 else []),
-        ("IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS", [_SHARED] if leg.family == 4 else []),
+        ("IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS", PRIVATE if leg.family == 4 else []),
+        ("IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS", [SHARED] if leg.family == 4 else []),
     )
     for code, held in codes:
         if not any(_outside(held, span) for span in spans):

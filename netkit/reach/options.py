@@ -169,10 +169,7 @@ def _blocks(spot: Spot, texts: Sequence[str], what: str) -> tuple[tuple[str, ...
         return tuple(texts), ""
     if spot.wide:
         return ("0.0.0.0/0" if ipaddress.ip_network(texts[0]).version == 4 else "::/0",), ""
-    return (), (
-        f"which addresses on the internet {what}: ask with one of them (an address or its block's first host) as an end, "
-        "or with wide=True for all of them"
-    )
+    return (), (f"which addresses {what}: ask with one of them as an end, or with wide=True for all that there are")
 
 
 # --- protocols and ports, as rules say them
@@ -368,7 +365,7 @@ def _subnets_of(network: Network, acl: str) -> list[str]:
 def _route_ways(spot: Spot) -> Ways:
     table = spot.network.tables.get(spot.blocker.component)
     if table is None:  # a VPN gateway that knows no route, or the like
-        return Ways(reason="no single change of configuration is known to open it")
+        return Ways(reason="its VPN or Direct Connect peer has to announce the destination")
     endpoint = _gateway_endpoint(spot, table.vpc)
     if endpoint:
         return Ways(((_endpoint_change(spot, endpoint),),))

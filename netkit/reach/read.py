@@ -5,14 +5,18 @@ Sources: botocore's EC2 and Elastic Load Balancing v2 models.
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from netkit.errors import AccessError, AwsError
+from netkit import costs
+from netkit.errors import AccessError, AwsError, PlanError
 from netkit.model import Coverage
 from netkit.reach.snapshot import TABLES, Snapshot, Table
 from netkit.session import Session, error_code
@@ -140,3 +144,57 @@ def _kept(session: Session, table: Table, read: Callable[[], list[dict[str, Any]
 
 def _row(session: Session, table: Table, state: str, rows: int, note: str) -> Coverage:
     return Coverage(session.account_id, session.region, table.key, state, rows, note=note[:300])
+
+
+# --- AWS's own analyzer
+
+
+def network_insights_paths(session: Session) -> list[dict[str, Any]]:
+    """All paths of Reachability Analyzer in the account and region, as AWS describes them."""
+    return session.pages("ec2", "describe_network_insights_paths", "NetworkInsightsPaths")
+
+
+def analyses(session: Session, path_id: str = "") -> list[dict[str, Any]]:
+    """The analyses of a path, or all, oldest first, as AWS describes them. AWS deletes them after 120 days."""
+    chosen = {"NetworkInsightsPathId": path_id} if path_id else {}
+    held = session.pages("ec2", "describe_network_insights_analyses", "NetworkInsightsAnalyses", **chosen)
+    return sorted(held, key=lambda one: str(one.get("StartDate")))
+
+
+def await_analysis(
+    session: Session, analysis_id: str, *, limit_s: float = 600, progress: bool = True, ledger: Path | None = None
+) -> dict[str, Any]:
+    """The analysis when it is no longer running, as AWS describes it: succeeded (found or not), or failed with a StatusMessage.
+
+    Looks after 1, 2, 4, then every 8 seconds. ledger: file for what it cost (costs.CostLedger), written once an analysis.
+    Raises PlanError when it still runs after limit_s seconds: asking again for the same id costs nothing.
+    """
+    begun = time.monotonic()
+    pauses = itertools.chain((1.0, 2.0, 4.0), itertools.repeat(8.0))
+    with tqdm(desc=f"{analysis_id} running", unit="s", disable=not progress, leave=False, bar_format="{desc} {elapsed}") as bar:  # fmt: skip
+        while True:
+            (found,) = session.pages(
+                "ec2", "describe_network_insights_analyses", "NetworkInsightsAnalyses", NetworkInsightsAnalysisIds=[analysis_id]
+            )  # fmt: skip
+            if str(found.get("Status", "")).lower() != "running":
+                break
+            left = limit_s - (time.monotonic() - begun)
+            if left <= 0:
+                raise PlanError(
+                    f"the analysis still runs after {limit_s:.0f} s",
+                    subject=analysis_id,
+                    hint="it goes on in AWS: run this again, which waits for the same one and costs nothing",
+                )
+            time.sleep(min(next(pauses), left))
+            bar.update()
+    if ledger is not None:
+        _spent(ledger, analysis_id)
+    return found
+
+
+def _spent(path: Path, analysis_id: str) -> None:
+    """One line for an analysis, whoever waits for it and however often."""
+    ledger, what = costs.CostLedger(path), f"analysis {analysis_id}"
+    if what not in set(ledger.frame()["what"]):
+        price = costs.analysis_cost(1)
+        ledger.record(what, estimated_usd=price, cost_usd=price, scanned_bytes=0)

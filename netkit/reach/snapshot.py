@@ -134,10 +134,11 @@ class Snapshot:
         rows = tuple(dict(record) for record in records)
         tables = {one: dict(held) for one, held in self.tables.items()}
         tables[chosen][key] = rows
-        others = tuple(row for row in self.coverage if (row.account, row.region, row.table) != (*chosen, key))
-        return replace(
-            self, tables=tables, coverage=(*others, Coverage(*chosen, key, "ok" if rows else "empty", len(rows)))
-        )
+        here = (*chosen, key)
+        held = {(row.account, row.region, row.table): row for row in self.coverage}
+        if here not in held or held[here].state in ("ok", "empty"):
+            held[here] = Coverage(*here, "ok" if rows else "empty", len(rows))  # what was not wholly read stays so
+        return replace(self, tables=tables, coverage=tuple(held.values()))
 
     @cached_property
     def network(self) -> Network:

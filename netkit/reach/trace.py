@@ -98,6 +98,11 @@ def trace(
     return _asked(network, ends[0], ends[1], service)
 
 
+def service_of(protocol: str | int, port: int | str | None = None) -> Service:
+    """The service that trace() asks for with these. Raises InputError for a port out of range or beside a protocol without."""
+    return _service(protocol, port, None, None, None)
+
+
 def _service(
     protocol: str | int,
     port: int | str | None,

@@ -28,7 +28,7 @@ from netkit.reach.packets import Packets, port_text
 
 _AMAZON = [block_of(text) for text in ("169.254.0.0/16", "fd00:ec2::/32")]
 # Interfaces that are part of the network and not of a host: nothing ends there.
-_NO_HOST = {"transit_gateway", "gateway_load_balancer", "gateway_load_balancer_endpoint", "quicksight_gateway"}
+NO_HOST = {"transit_gateway", "gateway_load_balancer", "gateway_load_balancer_endpoint", "quicksight_gateway"}
 # What a route can lead to, by the prefix of its target; gateways.py and transit.py add theirs.
 Step = Callable[[Leg, Place, Route], None]
 GATEWAYS: dict[str, Step] = {}
@@ -469,14 +469,18 @@ def into_vpc(leg: Leg, vpc: str, came_from: Subnet | None) -> None:
 
 
 def amazon_service(network: Network, vpc: str, to: Address) -> bool:
-    """Amazon's own addresses: link local, the resolver at the VPC base plus two, and a subnet's router (facts 6.2)."""
-    if any(family == to[0] and low <= to[1] <= high for family, low, high in _AMAZON):
-        return True
-    held = network.vpcs[vpc].spans(to[0]) if vpc in network.vpcs else []
+    """Whether an address is Amazon's own: link local, the resolver at the VPC base plus two, a subnet's router (facts 6.2)."""
+    local = any(family == to[0] and low <= to[1] <= high for family, low, high in _AMAZON)
+    return local or to[1] in amazon_addresses(network, vpc, to[0])
+
+
+def amazon_addresses(network: Network, vpc: str, family: int) -> list[int]:
+    """The addresses in a VPC that Amazon keeps: its resolver and its subnets' routers."""
+    held = network.vpcs[vpc].spans(family) if vpc in network.vpcs else []
     routers = [
-        low + 1 for subnet in network.subnets_of.get(vpc, ()) for family, low, _ in subnet.blocks if family == to[0]
+        low + 1 for subnet in network.subnets_of.get(vpc, ()) for kind, low, _ in subnet.blocks if kind == family
     ]
-    return to[1] in [low + 2 for low, _ in held] or to[1] in routers
+    return [low + 2 for low, _ in held] + routers
 
 
 def into(leg: Leg, one: Interface, came_from: Subnet | None) -> None:
@@ -503,7 +507,7 @@ def into(leg: Leg, one: Interface, came_from: Subnet | None) -> None:
     )
     check_state(leg, one)
     at_instance(leg, one, outbound=False)
-    if one.kind in _NO_HOST:
+    if one.kind in NO_HOST:
         leg.block(
             one.id,
             "NO_POSSIBLE_DESTINATION",
