@@ -23,6 +23,7 @@ PRICES: dict[str, float] = {
     "athena_usd_per_tb": 5.00,
     "insights_usd_per_gb": 0.005,
     "nat_usd_per_gb": 0.045,
+    "reachability_analysis_usd": 0.10,
     "s3_usd_per_gb_month": 0.023,
     "vended_logs_s3_usd_per_gb": 0.25,
     "vended_logs_cloudwatch_usd_per_gb": 0.50,
@@ -46,6 +47,11 @@ def insights_cost(scanned_bytes: int, prices: Mapping[str, float] = PRICES) -> f
 def nat_cost(processed_bytes: int, prices: Mapping[str, float] = PRICES) -> float:
     """USD for bytes processed by a NAT gateway, in both directions, without its hourly price and data transfer."""
     return processed_bytes / _GB * prices["nat_usd_per_gb"]
+
+
+def analysis_cost(analyses: int, prices: Mapping[str, float] = PRICES) -> float:
+    """USD for analyses of Reachability Analyzer, each charged whether a path is found or not."""
+    return analyses * prices["reachability_analysis_usd"]
 
 
 def check_budget(estimate_usd: float, budget_usd: float, what: str) -> None:

@@ -320,7 +320,7 @@ def verdict_of(snapshot: Snapshot, path: dict[str, Any]) -> Verdict:
         source=address or source,
         destination=target or path["Destination"],
         protocol=path["Protocol"],
-        source_port=client.get("FromPort"),
+        source_port=client.get("FromPort") if client and client.get("FromPort") == client.get("ToPort") else None,
         vpc=home if address else "",
     )
     ports = at_source.get("DestinationPortRange") or at_end.get("DestinationPortRange") or {}
@@ -414,15 +414,14 @@ def _once(self: Any, kind: str, request: dict[str, Any], make: Callable[[], dict
     tokens = self.ec2_backend.__dict__.setdefault(f"nk_insights_{kind}_tokens", {})
     token, text = self._get_param("ClientToken"), json.dumps(request, sort_keys=True)
     prefix, shape = _KINDS[kind]
-    if token in tokens:
+    if token in tokens and tokens[token][1] in _store(self.ec2_backend, kind):
         before, name = tokens[token]
         if before != text:
             raise Refused(
                 "IdempotentParameterMismatch",
                 "The request uses the same client token as a previous, but non-identical request.",
             )
-        if name in _store(self.ec2_backend, kind):
-            return _store(self.ec2_backend, kind)[name]
+        return _store(self.ec2_backend, kind)[name]
     made = make()
     name = made[f"{shape}Id"]
     assert name.startswith(prefix)
