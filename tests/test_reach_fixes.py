@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from little_net import ALL, OPEN_ACL, Net, allow, entry, pair, two_vpcs
 
 from netkit.reach.fixes import (
@@ -380,3 +383,86 @@ def test_frames_and_findings() -> None:
     ] == "REACHABLE"
     (none,) = fix_findings(fixes(pair(), destination="10.0.2.77"), net.snapshot())
     assert none.status == "inconclusive" and fix_findings([], net.snapshot()) == []
+
+
+# --- any network
+
+
+def random_net(dice: Random) -> Net:
+    """Two VPCs that may be connected, hosts with groups, ACLs and routes as they fall."""
+    net = two_vpcs()
+    ports, blocks = (
+        [(443, 443), (1, 442), (400, 500), (32768, 61000), (0, 65535)],
+        ["10.0.0.0/16", "10.1.1.0/24", "0.0.0.0/0", "10.0.1.10/32"],
+    )
+    peers = [*blocks, "sg-1", "sg-2", "sg-3"]
+
+    def rules() -> list[dict[str, Any]]:
+        return [allow("tcp", dice.choice(ports), dice.choice(peers)) for _ in range(dice.randrange(3))]
+
+    for number, vpc in enumerate(("vpc-a", "vpc-a", "vpc-b"), 1):
+        net.group(f"sg-{number}", vpc, rules(), dice.choice([ALL, rules()]))
+    net.subnet("subnet-a2", "vpc-a", "10.0.2.0/24", az=dice.choice(["us-east-1a", "us-east-1b"]))
+    for number, subnet in enumerate(("subnet-a", "subnet-a2", "subnet-b"), 1):
+        address = f"{'10.1.1' if number == 3 else f'10.0.{number}'}.20"
+        net.host(
+            f"host{number}", subnet, address, groups=(f"sg-{number}",), state=dice.choice(["running"] * 5 + ["stopped"])
+        )
+        if dice.random() < 0.4:
+            entries = [
+                entry(dice.randrange(1, 9), dice.choice(["allow", "deny"]), egress=egress, protocol=dice.choice(["6", "-1"]), ports=dice.choice(ports), cidr=dice.choice(blocks))
+                for egress in (True, False)
+                for _ in range(dice.randrange(3))
+            ]  # fmt: skip
+            unique = {(one["RuleNumber"], one["Egress"]): one for one in entries}
+            net.acl(f"acl-{number}", "vpc-b" if number == 3 else "vpc-a", subnet, entries=[*unique.values(), *OPEN_ACL])
+    connect(net, dice)
+    return net
+
+
+def connect(net: Net, dice: Random) -> None:
+    """A peering, a transit gateway and routes, or not."""
+    if dice.random() < 0.5:
+        net.peering("pcx-1", "vpc-a", "vpc-b")
+    if dice.random() < 0.5:
+        net.transit("tgw-1", ("tgw-attach-a", "vpc-a", "subnet-a"), ("tgw-attach-b", "vpc-b", "subnet-b"))
+        if dice.random() < 0.3:
+            net.find("TransitGatewayAttachments", "tgw-attach-a").pop("Association")
+        if dice.random() < 0.3:
+            net.find("TransitGatewayRoutes", "tgw-rtb-1")["Routes"].pop()
+    for table, block in (("rtb-a", "10.1.0.0/16"), ("rtb-b", "10.0.0.0/16")):
+        target = dice.choice(["", "pcx-1", "tgw-1", "pcx-gone"])
+        if target:
+            net.route(table, block, target, "active" if target != "pcx-gone" and net_has(net, target) else "blackhole")
+
+
+def net_has(net: Net, name: str) -> bool:
+    return any(
+        name in (one.get("VpcPeeringConnectionId"), one.get("TransitGatewayId"))
+        for key in ("VpcPeeringConnections", "TransitGateways")
+        for one in net.tables[key]
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**9))
+def test_in_any_network_a_fix_opens_and_closes_nothing_else(seed: int) -> None:
+    dice = Random(seed)
+    net = random_net(dice)
+    snapshot = net.snapshot()
+    hosts = ["client", "server", "host1", "host2", "host3"]
+    source, destination = dice.sample(hosts, 2)
+    for fix in fixes(net, source, destination):
+        assert fix.works or fix.remains or fix.decide, str(fix)
+        after = apply_all(snapshot, fix.changes)
+        now = {
+            (one, other): fix.question.between(one, other).ask(after).reachable
+            for one in hosts
+            for other in hosts
+            if one != other
+        }
+        was = {pair: fix.question.between(*pair).ask(snapshot).reachable for pair in now}
+        assert all(now[pair] for pair in was if was[pair])
+        if fix.works:
+            opened = {pair for pair in now if now[pair] and not was[pair]} - {(source, destination)}
+            assert {(f"eni-{one}", f"eni-{other}") for one, other in opened} == set(fix.opens)
