@@ -15,10 +15,15 @@ from netkit.reach.answers import compare_finding, verdict_of
 from netkit.reach.compare import compare_snapshots
 from netkit.reach.ends import End, find_end, which_vpc
 from netkit.reach.explain import rests_on
+from netkit.reach.exposure import exposure
+from netkit.reach.fixes import CHANGE_COLUMNS, OPENS_COLUMNS, Fix, changes_frame, opens_frame
+from netkit.reach.intents import check_intents, load_intents
+from netkit.reach.matrix import matrix
 from netkit.reach.network import Network
 from netkit.reach.packets import blocks
 from netkit.reach.provision import asked, plan_question
 from netkit.reach.read import await_analysis, collect
+from netkit.reach.remedy import plan_fix, verify
 from netkit.reach.snapshot import Snapshot, load_snapshot, save_snapshot
 from netkit.session import Session, connect
 
@@ -72,18 +77,116 @@ def _other(session: Session, word: str) -> Session:
     return connect(target=session.target, region=session.region, profile=profile, account_id=account)
 
 
-def around(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
-    """The snapshot with the interfaces of those VPCs alone that a path is in or goes through: for a grid that can be read."""
-    vpcs = {hop.vpc for hop in (*verdict.forward, *verdict.back) if hop.vpc}
-    kept = snapshot
-    for scope in snapshot.scopes:
-        records = [one for one in snapshot.tables[scope].get("NetworkInterfaces", ()) if one.get("VpcId") in vpcs]
-        kept = (
-            kept.with_records("NetworkInterfaces", records, scope)
-            if "NetworkInterfaces" in snapshot.tables[scope]
-            else kept
+PAIRS_AT_MOST = 400  # interfaces in a grid that a person can read
+
+
+def neighbours(snapshot: Snapshot, verdict: Verdict) -> list[str]:
+    """The interfaces of the VPCs that a path is in or goes through; of its subnets alone where those are too many."""
+    hops = (*verdict.forward, *verdict.back)
+    vpcs, subnets = {hop.vpc for hop in hops if hop.vpc}, {hop.subnet for hop in hops if hop.subnet}
+    held = [one for one in snapshot.network.interfaces.values() if one.vpc in vpcs]
+    if len(held) > PAIRS_AT_MOST:
+        held = [one for one in held if one.subnet in subnets]
+    return sorted(one.id for one in held)
+
+
+def around(snapshot: Snapshot, verdict: Verdict, service: Mapping[str, Any]) -> pd.DataFrame:
+    """All pairs of the interfaces around a path, for its service (matrix.matrix)."""
+    return matrix(
+        snapshot, protocol=service["protocol"], port=service.get("port"), interfaces=neighbours(snapshot, verdict)
+    )
+
+
+def exposed(snapshot: Snapshot, verdict: Verdict, service: Mapping[str, Any]) -> pd.DataFrame:
+    """What the internet reaches among the interfaces around a path, and what of them reaches the internet (exposure.exposure)."""
+    return exposure(
+        snapshot, protocol=service["protocol"], port=service.get("port"), interfaces=neighbours(snapshot, verdict)
+    )
+
+
+def intent_findings(run: Run, file: str, snapshot: Snapshot) -> list[Finding]:
+    """The findings of an intents file (intents.check_intents); none where no file is named."""
+    return check_intents(snapshot, load_intents(run.path(file))) if file else []
+
+
+# --- the fix
+
+
+def fix_plan(run: Run, fixes: Sequence[Fix]) -> Plan | str:
+    """The plan of the best fix, checked by AWS's dry run; or why there is none."""
+    if not fixes:
+        return "the path is open: there is nothing to fix"
+    try:
+        return plan_fix(run.session, fixes[0], folder=run.folder / "ledger")
+    except (InputError, AccessError) as problem:
+        return f"{problem.what}; {problem.hint}" if problem.hint else problem.what
+
+
+def apply_fix(run: Run, plan: Plan | str, fixes: Sequence[Fix], *, armed: bool) -> Verdict | None:
+    """With armed: the plan applied, and the verdict on a snapshot that is collected afterwards; None when nothing was done."""
+    if not armed or isinstance(plan, str):
+        return None
+    plan.apply(armed=True)
+    return verify(run.session, fixes[0], progress=True)
+
+
+def proof(verdict: Verdict, fixes: Sequence[Fix], applied: Verdict | None) -> Verdict:
+    """The verdict after the fix: of the account once it is applied, else of the changed copy of the snapshot."""
+    if applied is not None:
+        return applied
+    return fixes[0].proof if fixes else verdict
+
+
+def fix_changes(fixes: Sequence[Fix]) -> pd.DataFrame:
+    """The changes of the best fix, in order (fixes.changes_frame); no rows where there is none."""
+    return changes_frame(fixes[0]) if fixes else pd.DataFrame(columns=list(CHANGE_COLUMNS))
+
+
+def fix_opens(fixes: Sequence[Fix]) -> pd.DataFrame:
+    """What the best fix opens, the path that it is for first (fixes.opens_frame); no rows where there is none."""
+    return opens_frame(fixes[0]) if fixes else pd.DataFrame(columns=list(OPENS_COLUMNS))
+
+
+def applied_findings(plan: Plan | str, applied: Verdict | None) -> list[Finding]:
+    """REACH-FIX-APPLIED: confirmed when the path is open on the snapshot that was collected after the change."""
+    if applied is None or isinstance(plan, str):
+        return []
+    undo = f"python -m netkit teardown {plan.run_id} --armed"
+    subject = tuple(step.name for step in plan.steps)
+    if applied.reachable:
+        claim = f"{applied.question} gets through now: {len(plan.steps)} changes were applied, and asked again on a new snapshot"
+        return [
+            Finding(
+                "REACH-FIX-APPLIED",
+                "confirmed",
+                "info",
+                subject,
+                claim,
+                {"run": plan.run_id, "verdict": applied.status},
+                next_step=f"to take it back: {undo}",
+            )
+        ]
+    why = "; ".join(str(one) for one in (*applied.blockers, *applied.unknowns)[:3])
+    claim = f"{applied.question} is {applied.status.replace('_', ' ').lower()} after the change: {why}"
+    return [
+        Finding(
+            "REACH-FIX-APPLIED",
+            "inconclusive",
+            "high",
+            subject,
+            claim,
+            {"run": plan.run_id, "verdict": applied.status},
+            next_step=f"take it back: {undo}",
         )
-    return kept
+    ]
+
+
+def next_step(fixes: Sequence[Fix]) -> str:
+    """What to do now: the first command of the best fix, or what has to be decided."""
+    if not fixes:
+        return ""
+    best = fixes[0]
+    return best.changes[0].command if best.works and best.changes else "; ".join((*best.decide, *best.remains))[:400]
 
 
 # --- AWS's own analyzer

@@ -52,14 +52,20 @@ SAME_SUBNET, LOCAL, PEERED, PEERED_FAR, TRANSIT, TRANSIT_BARE = 0, 1, 2, 3, 4, 5
 Array = np.ndarray[Any, Any]
 
 
-def matrix(snapshot: Snapshot, *, protocol: str | int = "tcp", port: int | str | None = None) -> pd.DataFrame:
+def matrix(
+    snapshot: Snapshot,
+    *,
+    protocol: str | int = "tcp",
+    port: int | str | None = None,
+    interfaces: Iterable[str] | None = None,
+) -> pd.DataFrame:
     """Who reaches whom: a frame of REACHABLE, NOT_REACHABLE or UNKNOWN, sources down, destinations across, by interface id.
 
     protocol, port: as in trace(); each value is the status that trace() gives for that pair of interfaces, by their primary
-    addresses. The diagonal is an interface sending to itself, which its own security groups have to let out and in.
+    addresses. interfaces: those to look at, None for all. The diagonal is an interface sending to itself, which its own security groups have to let out and in.
     Raises InputError for a port out of range, or beside a protocol that has none.
     """
-    ids, codes = statuses(snapshot, protocol=protocol, port=port)
+    ids, codes = statuses(snapshot, protocol=protocol, port=port, interfaces=interfaces)
     words = np.array(VERDICTS, dtype=object)
     return pd.DataFrame(
         words[codes], index=pd.Index(ids, dtype=object), columns=pd.Index(ids, dtype=object), dtype=object, copy=False
@@ -67,12 +73,16 @@ def matrix(snapshot: Snapshot, *, protocol: str | int = "tcp", port: int | str |
 
 
 def statuses(
-    snapshot: Snapshot, *, protocol: str | int = "tcp", port: int | str | None = None
+    snapshot: Snapshot,
+    *,
+    protocol: str | int = "tcp",
+    port: int | str | None = None,
+    interfaces: Iterable[str] | None = None,
 ) -> tuple[list[str], Array]:
     """The matrix as small integers, which take an eighth of the memory: (interface ids, codes); a code is a place in VERDICTS."""
     service = service_of(protocol, port)
     network = snapshot.network
-    ids = sorted(network.interfaces)
+    ids = sorted(network.interfaces if interfaces is None else interfaces)
     asked: dict[str, Any] = {"protocol": protocol, "port": port}
     quick = service.protocol[0] == service.protocol[1] and all(network.known(key) for key in _CORE)
     codes = np.full((len(ids), len(ids)), EXOTIC, dtype=np.int8)
