@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from little_net import ALL, OPEN_ACL, Net, allow, entry, pair, two_vpcs
 
+from netkit.reach import blast
 from netkit.reach.fixes import (
     CHANGE_COLUMNS,
     OPENS_COLUMNS,
@@ -94,6 +95,23 @@ def test_what_opens_less_comes_first() -> None:
         ["asked", "client", "server"],
         ["opens", "third", "server"],
     ]
+
+
+def test_many_pairs_are_asked_of_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(0, 36, 2):
+        net = random_net(Random(seed))
+        traced = fixes(net)
+        with monkeypatch.context() as patch:
+            patch.setattr(blast, "PAIRS_AT_MOST", -1)
+            patch.setattr(blast, "HOSTS_AT_MOST", -1)
+            compared = fixes(net)
+        for one, other in zip(traced, compared, strict=True):
+            assert (one.changes, set(one.opens), set(one.blast.closed)) == (
+                other.changes,
+                set(other.opens),
+                set(other.blast.closed),
+            )
+            assert not one.works or (other.blast.complete and other.blast.pairs >= one.blast.pairs > 0)
 
 
 def test_of_several_groups_the_one_that_fewest_carry() -> None:
@@ -258,7 +276,7 @@ def test_a_transit_gateway_without_association_routes_or_zone() -> None:
     assert set(kinds) == {"create_transit_gateway_route", "enable_transit_gateway_route_table_propagation"}
 
 
-def test_the_internet_by_nat_for_one_address_and_wide_for_all() -> None:
+def test_the_internet_by_nat_for_one_address_and_wide_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     net = pair()
     net.igw("igw-1", "vpc-a")
     net.subnet("subnet-n", "vpc-a", "10.0.9.0/24")
@@ -274,6 +292,9 @@ def test_the_internet_by_nat_for_one_address_and_wide_for_all() -> None:
     wide = fixes(net, destination="internet", wide=True)[0]
     assert wide.works and requests(wide)[0][1]["DestinationCidrBlock"] == "0.0.0.0/0"
     assert wide.blast.to_internet == ("eni-server",)
+    with monkeypatch.context() as patch:
+        patch.setattr(blast, "HOSTS_AT_MOST", -1)
+        assert fixes(net, destination="internet", wide=True)[0].blast.to_internet == ("eni-server",)
 
 
 def test_the_internet_is_never_let_in_unasked() -> None:

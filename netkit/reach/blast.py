@@ -2,24 +2,31 @@
 
 Only pairs that a change can touch are asked: the members of a group and its new peer, the hosts behind a table or network
 ACL and the addresses that the new route or entry names. Both ways round, since a change may open the way of the replies.
+Few pairs are traced one by one; many are asked of the matrix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from netkit.errors import InputError
 from netkit.reach.changes import Change, destination_of, prefix_list_of
+from netkit.reach.exposure import exposure
+from netkit.reach.matrix import REACHABLE, statuses
 from netkit.reach.network import Interface, Network, block_of
 from netkit.reach.options import Question
 from netkit.reach.snapshot import Snapshot
 from netkit.reach.walk import acl_for, table_for
 
-PAIRS_AT_MOST = 600  # traced twice each, at a few milliseconds
+PAIRS_AT_MOST = 600  # traced twice each, at a fraction of a millisecond; more are asked of the matrix
+HOSTS_AT_MOST = 200  # asked both ways about the internet
 _NO_HOST = ("nat_gateway", "natGateway", "transit_gateway", "gateway_load_balancer", "gateway_load_balancer_endpoint")
 Pair = tuple[str, str]
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,50 @@ class Touch:
     internet: bool = False
 
 
-def blast(before: Snapshot, after: Snapshot, question: Question, changes: Iterable[Change], asked: Pair) -> Blast:
-    """What the changes that lead from one snapshot to the other open and close besides the pair asked for."""
-    touched = [touch for change in changes for touch in _touches(before.network, before, change)]
-    pairs = sorted(
-        {
+@dataclass
+class Yardstick:
+    """Measures what changes open and close: one for a snapshot and a question, since it remembers what it asked before."""
+
+    snapshot: Snapshot
+    question: Question
+    _before: dict[frozenset[str], Array] = field(default_factory=dict, repr=False)
+
+    def measure(self, after: Snapshot, changes: Iterable[Change], asked: Pair) -> Blast:
+        """What the changes that lead to the other snapshot open and close besides the pair asked for."""
+        network = self.snapshot.network
+        touched = [touch for change in changes for touch in _touches(network, self.snapshot, change)]
+        count = sum(2 * len(touch.hosts) * len(touch.others) for touch in touched)
+        plain = (self.question.source_port, self.question.icmp_type, self.question.icmp_code) == (None, None, None)
+        if count <= PAIRS_AT_MOST or not plain:
+            opened, closed, pairs, whole = self._traced(after, touched, asked)
+        else:
+            (opened, closed, pairs), whole = self._compared(after, touched, asked), True
+        outside = sorted({host for touch in touched if touch.internet for host in touch.hosts})
+        from_net, to_net, all_asked = self._internet(after, outside, plain=plain)
+        return Blast(
+            opened, closed, tuple(one for one in from_net if ("internet", one) != asked),
+            tuple(one for one in to_net if (one, "internet") != asked), asked, pairs, whole and all_asked,
+        )  # fmt: skip
+
+    def _internet(self, after: Snapshot, hosts: Sequence[str], *, plain: bool) -> tuple[list[str], list[str], bool]:
+        """The hosts that the internet reaches only afterwards, those that reach it only then, and whether all were asked."""
+        if len(hosts) <= HOSTS_AT_MOST or not plain:
+            some = hosts[:HOSTS_AT_MOST]
+            inward = [one for one in some if self._newly(after, "internet", one)]
+            return inward, [one for one in some if self._newly(after, one, "internet")], len(some) == len(hosts)
+        protocol, port = self.question.protocol, self.question.port
+        was, now = (
+            exposure(one, protocol=protocol, port=port, interfaces=hosts).set_index("interface")[["from_internet", "to_internet"]] == "REACHABLE"
+            for one in (self.snapshot, after)
+        )  # fmt: skip
+        newly = now & ~was
+        return list(newly.index[newly["from_internet"]]), list(newly.index[newly["to_internet"]]), True
+
+    def _traced(
+        self, after: Snapshot, touched: Sequence[Touch], asked: Pair
+    ) -> tuple[tuple[Pair, ...], tuple[Pair, ...], int, bool]:
+        """One trace a pair and snapshot."""
+        ways = {
             pair
             for touch in touched
             for host in touch.hosts
@@ -81,28 +127,36 @@ def blast(before: Snapshot, after: Snapshot, question: Question, changes: Iterab
             if host != other
             for pair in ((host, other), (other, host))
         }
-        - {asked}
-    )
-    some = pairs[:PAIRS_AT_MOST]
-    now = {pair: (_gets_through(before, question, *pair), _gets_through(after, question, *pair)) for pair in some}
-    outside = sorted({host for touch in touched if touch.internet for host in touch.hosts})[: PAIRS_AT_MOST // 4]
-    from_net = [host for host in outside if _newly(before, after, question, "internet", host)]
-    to_net = [host for host in outside if _newly(before, after, question, host, "internet")]
-    return Blast(
-        tuple(pair for pair, (was, is_now) in now.items() if is_now and not was),
-        tuple(pair for pair, (was, is_now) in now.items() if was and not is_now),
-        tuple(one for one in from_net if ("internet", one) != asked),
-        tuple(one for one in to_net if (one, "internet") != asked),
-        asked,
-        len(some),
-        len(some) == len(pairs),
-    )
+        pairs = sorted(ways - {asked})
+        now = {
+            pair: (_gets_through(self.snapshot, self.question, *pair), _gets_through(after, self.question, *pair))
+            for pair in pairs[:PAIRS_AT_MOST]
+        }
+        opened = tuple(pair for pair, (was, is_now) in now.items() if is_now and not was)
+        closed = tuple(pair for pair, (was, is_now) in now.items() if was and not is_now)
+        return opened, closed, len(now), len(now) == len(pairs)
 
+    def _compared(
+        self, after: Snapshot, touched: Sequence[Touch], asked: Pair
+    ) -> tuple[tuple[Pair, ...], tuple[Pair, ...], int]:
+        """All pairs at once, before and after."""
+        keep = frozenset(one for touch in touched for one in (*touch.hosts, *touch.others))
+        protocol, port = self.question.protocol, self.question.port
+        ids, codes = statuses(after, protocol=protocol, port=port, interfaces=keep)
+        if keep not in self._before:
+            self._before[keep] = statuses(self.snapshot, protocol=protocol, port=port, interfaces=keep)[1]
+        was, now = self._before[keep] == REACHABLE, codes == REACHABLE
 
-def _newly(before: Snapshot, after: Snapshot, question: Question, source: str, destination: str) -> bool:
-    return _gets_through(after, question, source, destination) and not _gets_through(
-        before, question, source, destination
-    )
+        def pairs(where: Array) -> tuple[Pair, ...]:
+            found = ((ids[row], ids[column]) for row, column in np.argwhere(where).tolist() if row != column)
+            return tuple(pair for pair in found if pair != asked)
+
+        return pairs(now & ~was), pairs(was & ~now), len(ids) * (len(ids) - 1)
+
+    def _newly(self, after: Snapshot, source: str, destination: str) -> bool:
+        return _gets_through(after, self.question, source, destination) and not _gets_through(
+            self.snapshot, self.question, source, destination
+        )
 
 
 def _gets_through(snapshot: Snapshot, question: Question, source: str, destination: str) -> bool:

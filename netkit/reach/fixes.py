@@ -19,7 +19,7 @@ import pandas as pd
 
 from netkit.errors import InputError
 from netkit.model import Blocker, Finding, Verdict
-from netkit.reach.blast import Blast, Pair, blast
+from netkit.reach.blast import Blast, Pair, Yardstick
 from netkit.reach.changes import Change, apply, destination_of, revert
 from netkit.reach.ends import End, find_end
 from netkit.reach.explain import LIMITS, rests_on
@@ -125,8 +125,8 @@ def propose(
     if first.reachable:
         return []
     drafts = _drafts(snapshot, question, wide)
-    asked = _pair(snapshot, question)
-    fixes = [_fix(snapshot, question, draft, asked) for draft in drafts]
+    asked, yardstick = _pair(snapshot, question), Yardstick(snapshot, question)
+    fixes = [_fix(yardstick, draft, asked) for draft in drafts]
     working = [fix for fix in fixes if fix.works] or fixes[:1]
     order = sorted(working, key=lambda fix: (*fix.blast.size[:2], len(fix.changes), fix.blast.size[2]))
     return [replace(fix, rank=rank) for rank, fix in enumerate(order, 1)]
@@ -268,10 +268,10 @@ def _pair(snapshot: Snapshot, question: Question) -> Pair:
     return name(source), name(destination)
 
 
-def _fix(snapshot: Snapshot, question: Question, draft: _Draft, asked: Pair) -> Fix:
-    seen = (
-        blast(snapshot, draft.after, question, draft.changes, asked) if draft.verdict.reachable else Blast(asked=asked)
-    )
+def _fix(yardstick: Yardstick, draft: _Draft, asked: Pair) -> Fix:
+    works = draft.verdict.reachable
+    seen = yardstick.measure(draft.after, draft.changes, asked) if works else Blast(asked=asked)
+    question = yardstick.question
     return Fix(question, draft.changes, draft.verdict, seen, draft.decide, draft.remains, after=draft.after)
 
 
