@@ -83,6 +83,11 @@ def test_the_other_ends_group_on_the_exact_port() -> None:
     assert by_group.changes[0].undo == by_group.changes[0].command.replace("authorize", "revoke")
 
 
+def test_a_full_group_is_said() -> None:
+    net = groups(pair(), ALL, [allow("tcp", (number, number), "10.0.1.10/32") for number in range(60)])
+    assert any("default quota" in note for note in fixes(net)[0].changes[0].notes)
+
+
 def test_what_opens_less_comes_first() -> None:
     net = groups(pair(), ALL, [])
     net.host("third", "subnet-c", "10.0.1.30", groups=("sg-c",))
@@ -197,6 +202,22 @@ def test_replies_to_the_clients_ports() -> None:
         assert fix.works and fix.changes[0].leg == "return"
     (ping,) = fixes(net, protocol="icmp", port=None)
     assert ping.works and ping.changes[0].request.request["IcmpTypeCode"] == {"Type": 0, "Code": 0}
+
+
+def test_replies_to_some_of_the_clients_ports_are_let_to_all() -> None:
+    net = pair()
+    some = entry(100, "allow", egress=True, protocol="6", ports=(40000, 50000))
+    net.acl(
+        "acl-s",
+        "vpc-a",
+        "subnet-s",
+        entries=[entry(100, "allow", egress=False), some, entry(32767, "deny", egress=True)],
+    )
+    assert net.ask("client", "server").status == "UNKNOWN"
+    (fix,) = fixes(net)
+    assert fix.works and [(one["PortRange"], one["RuleNumber"]) for _, one in requests(fix)] == [
+        ({"From": 32768, "To": 61000}, 110)
+    ]
 
 
 def test_no_free_number_is_said() -> None:

@@ -23,7 +23,7 @@ from netkit.reach.blast import Blast, Pair, Yardstick
 from netkit.reach.changes import Change, apply, destination_of, revert
 from netkit.reach.ends import End, find_end
 from netkit.reach.explain import LIMITS, rests_on
-from netkit.reach.options import Question, Ways, ways
+from netkit.reach.options import Question, Ways, narrow_places, ways
 from netkit.reach.snapshot import Snapshot
 
 __all__ = [
@@ -172,6 +172,13 @@ def _drafts(snapshot: Snapshot, question: Question, wide: bool) -> list[_Draft]:
     return found
 
 
+def _in_the_way(snapshot: Snapshot, verdict: Verdict) -> list[Blocker]:
+    """The blockers of a verdict; where it is UNKNOWN for the client's port, the network ACLs that make it so."""
+    if verdict.status == "UNKNOWN" and any(one.what == "client port" for one in verdict.unknowns):
+        return narrow_places(snapshot, verdict)
+    return verdict.blockers
+
+
 def _twice(draft: _Draft) -> bool:
     """Whether one change undoes another: a route that is made, and then turned elsewhere."""
     held = [(one.component, destination_of(one.request.request)) for one in draft.changes]
@@ -187,7 +194,7 @@ def _draft(snapshot: Snapshot, question: Question, wide: bool, chosen: Mapping[s
     remains: dict[str, str] = {}
     for _ in range(_ROUNDS):
         before = len(changes)
-        for blocker in verdict.blockers:
+        for blocker in _in_the_way(now, verdict):
             key = _key(blocker)
             found = ways(now, question, verdict, blocker, wide=wide)
             choices = _ranked(now, question, found, key)
@@ -206,7 +213,7 @@ def _draft(snapshot: Snapshot, question: Question, wide: bool, chosen: Mapping[s
         if len(changes) == before:
             break
         verdict = question.ask(now)
-        if verdict.status != "NOT_REACHABLE":
+        if verdict.reachable:
             break
     return _finished(
         snapshot, question, _Draft(tuple(changes), now, verdict, tuple(decide), tuple(remains.values()), widths)
@@ -250,10 +257,10 @@ def _ranked(now: Snapshot, question: Question, found: Ways, key: str) -> list[tu
 
     def left(choice: tuple[Change, ...]) -> tuple[bool, int, int]:
         verdict = question.ask(apply_all(now, choice))
-        return key in map(_key, verdict.blockers), len(verdict.blockers), len(verdict.unknowns)
+        return key in map(_key, _in_the_way(now, verdict)), len(verdict.blockers), len(verdict.unknowns)
 
     tried = [(left(choice), place, choice) for place, choice in enumerate(found.choices)]
-    useful = [one for one in tried if not one[0][0]] or tried[:1]
+    useful = [one for one in tried if not one[0][0]]
     return [choice for _, _, choice in sorted(useful, key=lambda one: one[:2])]
 
 

@@ -26,13 +26,16 @@ from netkit.reach.changes import (
     usable,
 )
 from netkit.reach.ends import End, find_end
+from netkit.reach.filters import acl_allows
 from netkit.reach.network import Interface, Network, address_of, block_of
+from netkit.reach.packets import Box, Packets
 from netkit.reach.snapshot import Scope, Snapshot
 from netkit.reach.trace import trace
 from netkit.reach.walk import table_for
 
 BLOCKS_AT_MOST = 8  # an end of more blocks than these is "anywhere"
 LAST_NUMBER = 32766
+RULES_USUAL, ENTRIES_USUAL = 60, 20  # AWS's default quotas, a direction (VPC guide, amazon-vpc-limits)
 _GROUPS_AT_MOST = 2
 
 
@@ -101,6 +104,39 @@ class Spot:
         return f"{self.header.protocol}{'/' + ports if ports else ''}"
 
 
+def narrow_places(snapshot: Snapshot, verdict: Verdict) -> list[Blocker]:
+    """Network ACLs that let replies through to some of the client's ports only, which makes a verdict UNKNOWN."""
+    network = snapshot.network
+    header: Header | None = None
+    found = []
+    for hop in verdict.back:
+        acl = network.acls.get(hop.component)
+        if hop.type == "network-acl" and acl and header:
+            packets = _packets(header)
+            decision = acl_allows(acl, hop.direction == "egress", packets)
+            if not decision.allowed.covers(packets):
+                because = f"{acl.id} lets replies through to some of the client's ports only"
+                found.append(
+                    Blocker(
+                        acl.id, hop.direction, "SUBNET_ACL_RESTRICTION", decision.deny, because, "return", hop.subnet
+                    )
+                )
+        header = hop.outbound or hop.inbound or header
+    return found
+
+
+def _packets(header: Header) -> Packets:
+    """The packets of a header with one address at each end."""
+    family = 6 if ":" in header.source[0] else 4
+    number = protocol_number(header.protocol)
+    boxes = [
+        Box((number, number), block_of(source)[1:], block_of(destination)[1:], _span(header.source_ports), _span(header.destination_ports))
+        for source in header.source
+        for destination in header.destination
+    ]  # fmt: skip
+    return Packets(family, tuple(boxes))
+
+
 def ways(snapshot: Snapshot, question: Question, verdict: Verdict, blocker: Blocker, *, wide: bool) -> Ways:
     """What would open this blocker of the verdict; with wide also what opens it to the whole internet."""
     find = _WAYS.get(blocker.code)
@@ -125,9 +161,11 @@ def ways(snapshot: Snapshot, question: Question, verdict: Verdict, blocker: Bloc
 def header_at(verdict: Verdict, blocker: Blocker) -> Header | None:
     """The packets as they are at a blocker, by the hops of its leg; of replies that never came about, turned round."""
     hops = verdict.forward if blocker.leg == "forward" else verdict.back
+    blocked = [hop for hop in hops if _is_at(hop, blocker) and blocker.code in hop.codes]
+    at = next(iter(blocked or [hop for hop in hops if _is_at(hop, blocker)]), None)
     header: Header | None = None
     for place, hop in enumerate(hops):
-        if _is_at(hop, blocker):
+        if hop is at:
             # Behind a load balancer the hops say only at the target what its packets are.
             said = [one for later in hops[place:] for one in (later.inbound, later.outbound) if one]
             return header or next(iter(said), None)
@@ -139,10 +177,9 @@ def header_at(verdict: Verdict, blocker: Blocker) -> Header | None:
 
 
 def _is_at(hop: Hop, blocker: Blocker) -> bool:
-    at = hop.component in (blocker.component, *blocker.components) and blocker.code in hop.codes
-    return (
-        at and blocker.direction in ("", hop.direction) and blocker.where in ("", hop.attached_to, hop.subnet, hop.vpc)
-    )
+    if hop.component not in (blocker.component, *blocker.components):
+        return False
+    return blocker.direction in ("", hop.direction) and blocker.where in ("", hop.attached_to, hop.subnet, hop.vpc)
 
 
 def _answered(header: Header) -> Header:
@@ -274,12 +311,18 @@ def _group_change(spot: Spot, near: Interface, group: str, peer: str | tuple[str
         whom = ", ".join(peer)
     way = "egress" if spot.egress else "ingress"
     request = {"GroupId": group, "IpPermissions": [permission]}
-    name = spot.network.groups[group].name
+    held = spot.network.groups[group]
+    notes = []
+    if sum(rule.egress == spot.egress for rule in held.rules) >= RULES_USUAL:
+        notes.append(f"{group} has {RULES_USUAL} {way} rules or more, which is AWS's default quota")
+    if spot.verdict.port and spot.header.destination_ports not in ((), (spot.verdict.port,)):
+        notes.append(f"a load balancer sends to another port: what {spot.service} opens besides is not counted")
+    name = held.name
     shown = f"{group} ({name})" if name not in ("", group) else group
     why = f"security group {shown} lets {spot.service} {'out to' if spot.egress else 'in from'} {whom}"
     return _change(
         spot, group, why, spot.network.groups[group].scope,
-        ("authorize_security_group_" + way, request), ("revoke_security_group_" + way, request),
+        ("authorize_security_group_" + way, request), ("revoke_security_group_" + way, request), *notes,
     )  # fmt: skip
 
 
@@ -345,6 +388,8 @@ def _acl_change(spot: Spot, text: str, number: int) -> Change:
     shown = f"{acl.id} ({acl.name})" if acl.name not in ("", acl.id) else acl.id
     why = f"network ACL {shown} lets {'the replies, ' if replies else ''}{spot.service} {'out to' if spot.egress else 'in from'} {text}, by rule {number}"
     notes = [f"it holds for every host of {', '.join(_subnets_of(spot.network, acl.id))}"]
+    if sum(one.egress == spot.egress for one in acl.entries) > ENTRIES_USUAL:
+        notes.append(f"{acl.id} has {ENTRIES_USUAL} entries or more that way, which is AWS's default quota")
     if replies and spot.header.destination_ports:
         notes.append("a network ACL cannot say from which port: everything to these ports passes")
     return _change(

@@ -11,6 +11,7 @@ refuse, is a conflict, and then nothing is changed. Sources: botocore's EC2 mode
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -141,12 +142,20 @@ def dry_run(session: Session, fix: Fix) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(DRY_RUN_COLUMNS))
 
 
-def verify(sessions: Session | Sequence[Session], fix: Fix, *, progress: bool = False) -> Verdict:
+def verify(sessions: Session | Sequence[Session], fix: Fix, *, wait_s: float = 0.0, progress: bool = False) -> Verdict:
     """The question of a fix on a snapshot that is collected now: REACHABLE once the fix is applied, blocked after teardown.
 
-    sessions: those that the first snapshot was collected with. Raises as collect() and trace() do.
+    sessions   those that the first snapshot was collected with
+    wait_s     while it is not REACHABLE, look again for so long: an association or an instance takes a while to come up
+    Raises as collect() and trace() do.
     """
-    return fix.question.ask(collect(sessions, progress=progress))
+    until, pause = time.monotonic() + wait_s, 1.0
+    while True:
+        verdict = fix.question.ask(collect(sessions, progress=progress))
+        if verdict.reachable or time.monotonic() + pause > until:
+            return verdict
+        time.sleep(pause)
+        pause = min(2 * pause, 15.0)
 
 
 # --- whether a change is there already
