@@ -117,6 +117,14 @@ def test_many_pairs_are_asked_of_the_matrix(monkeypatch: pytest.MonkeyPatch) -> 
                 set(other.blast.closed),
             )
             assert not one.works or (other.blast.complete and other.blast.pairs >= one.blast.pairs > 0)
+    net = groups(pair(), ALL, [])
+    for number in range(30, 40):
+        net.host(f"host{number}", "subnet-c", f"10.0.1.{number}", groups=("sg-c",))
+    with monkeypatch.context() as patch:
+        patch.setattr(blast, "PAIRS_AT_MOST", -1)
+        patch.setattr(blast, "LISTED_AT_MOST", 4)
+        by_group = fixes(net)[-1]
+    assert (len(by_group.opens), by_group.blast.size) == (4, (0, 0, 10)) and "10 more pairs" in str(by_group.blast)
 
 
 def test_of_several_groups_the_one_that_fewest_carry() -> None:

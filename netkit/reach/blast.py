@@ -8,7 +8,7 @@ Few pairs are traced one by one; many are asked of the matrix.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from netkit.reach.snapshot import Snapshot
 from netkit.reach.walk import acl_for, table_for
 
 PAIRS_AT_MOST = 600  # traced twice each, at a fraction of a millisecond; more are asked of the matrix
+LISTED_AT_MOST = 5000
 HOSTS_AT_MOST = 200  # asked both ways about the internet
 _NO_HOST = ("nat_gateway", "natGateway", "transit_gateway", "gateway_load_balancer", "gateway_load_balancer_endpoint")
 Pair = tuple[str, str]
@@ -36,6 +37,7 @@ class Blast:
     opened, closed       (source, destination) interfaces that get through only afterwards, or only before
     from_internet        interfaces that the internet reaches only afterwards
     to_internet          interfaces that reach the internet only afterwards
+    more_opened, more_closed   how many pairs there are beyond those listed
     asked                the pair that the changes are for, which is not counted among the opened
     pairs                how many pairs were asked; complete: whether that is every pair that the changes can touch
     """
@@ -47,15 +49,19 @@ class Blast:
     asked: Pair = ("", "")
     pairs: int = 0
     complete: bool = True
+    more_opened: int = 0
+    more_closed: int = 0
 
     @property
     def size(self) -> tuple[int, int, int]:
         """For an order: what it closes, what it opens to or from the internet, what else it opens."""
-        return len(self.closed), len(self.from_internet) + len(self.to_internet), len(self.opened)
+        opened, closed = len(self.opened) + self.more_opened, len(self.closed) + self.more_closed
+        return closed, len(self.from_internet) + len(self.to_internet), opened
 
     def __str__(self) -> str:
-        parts = [_pairs(len(self.opened), "more") if self.opened else "nothing else between hosts"]
-        parts += [f"{_pairs(len(self.closed))} no longer through"] if self.closed else []
+        closed, _, opened = self.size
+        parts = [_pairs(opened, "more") if opened else "nothing else between hosts"]
+        parts += [f"{_pairs(closed)} no longer through"] if closed else []
         parts += [f"the internet reaches {', '.join(self.from_internet[:4])}"] if self.from_internet else []
         parts += [f"{', '.join(self.to_internet[:4])} reach the internet"] if self.to_internet else []
         return "; ".join(parts) + (
@@ -90,16 +96,16 @@ class Yardstick:
         touched = [touch for change in changes for touch in _touches(network, self.snapshot, change)]
         count = sum(2 * len(touch.hosts) * len(touch.others) for touch in touched)
         plain = (self.question.source_port, self.question.icmp_type, self.question.icmp_code) == (None, None, None)
-        if count <= PAIRS_AT_MOST or not plain:
-            opened, closed, pairs, whole = self._traced(after, touched, asked)
-        else:
-            (opened, closed, pairs), whole = self._compared(after, touched, asked), True
+        ask = self._traced if count <= PAIRS_AT_MOST or not plain else self._compared
+        seen = ask(after, touched, asked)
         outside = sorted({host for touch in touched if touch.internet for host in touch.hosts})
-        from_net, to_net, all_asked = self._internet(after, outside, plain=plain)
-        return Blast(
-            opened, closed, tuple(one for one in from_net if ("internet", one) != asked),
-            tuple(one for one in to_net if (one, "internet") != asked), asked, pairs, whole and all_asked,
-        )  # fmt: skip
+        from_net, to_net, whole = self._internet(after, outside, plain=plain)
+        return replace(
+            seen,
+            from_internet=tuple(one for one in from_net if ("internet", one) != asked),
+            to_internet=tuple(one for one in to_net if (one, "internet") != asked),
+            complete=seen.complete and whole,
+        )
 
     def _internet(self, after: Snapshot, hosts: Sequence[str], *, plain: bool) -> tuple[list[str], list[str], bool]:
         """The hosts that the internet reaches only afterwards, those that reach it only then, and whether all were asked."""
@@ -115,9 +121,7 @@ class Yardstick:
         newly = now & ~was
         return list(newly.index[newly["from_internet"]]), list(newly.index[newly["to_internet"]]), True
 
-    def _traced(
-        self, after: Snapshot, touched: Sequence[Touch], asked: Pair
-    ) -> tuple[tuple[Pair, ...], tuple[Pair, ...], int, bool]:
+    def _traced(self, after: Snapshot, touched: Sequence[Touch], asked: Pair) -> Blast:
         """One trace a pair and snapshot."""
         ways = {
             pair
@@ -134,11 +138,9 @@ class Yardstick:
         }
         opened = tuple(pair for pair, (was, is_now) in now.items() if is_now and not was)
         closed = tuple(pair for pair, (was, is_now) in now.items() if was and not is_now)
-        return opened, closed, len(now), len(now) == len(pairs)
+        return Blast(opened, closed, asked=asked, pairs=len(now), complete=len(now) == len(pairs))
 
-    def _compared(
-        self, after: Snapshot, touched: Sequence[Touch], asked: Pair
-    ) -> tuple[tuple[Pair, ...], tuple[Pair, ...], int]:
+    def _compared(self, after: Snapshot, touched: Sequence[Touch], asked: Pair) -> Blast:
         """All pairs at once, before and after."""
         keep = frozenset(one for touch in touched for one in (*touch.hosts, *touch.others))
         protocol, port = self.question.protocol, self.question.port
@@ -146,12 +148,18 @@ class Yardstick:
         if keep not in self._before:
             self._before[keep] = statuses(self.snapshot, protocol=protocol, port=port, interfaces=keep)[1]
         was, now = self._before[keep] == REACHABLE, codes == REACHABLE
+        apart = ~np.eye(len(ids), dtype=bool)
+        if set(asked) <= keep:
+            apart[ids.index(asked[0]), ids.index(asked[1])] = False
 
-        def pairs(where: Array) -> tuple[Pair, ...]:
-            found = ((ids[row], ids[column]) for row, column in np.argwhere(where).tolist() if row != column)
-            return tuple(pair for pair in found if pair != asked)
+        def listed(where: Array) -> tuple[tuple[Pair, ...], int]:
+            rows, columns = np.nonzero(where)
+            some = zip(rows[:LISTED_AT_MOST].tolist(), columns[:LISTED_AT_MOST].tolist(), strict=True)
+            return tuple((ids[row], ids[column]) for row, column in some), max(0, len(rows) - LISTED_AT_MOST)
 
-        return pairs(now & ~was), pairs(was & ~now), len(ids) * (len(ids) - 1)
+        (opened, more_opened), (closed, more_closed) = listed(apart & now & ~was), listed(apart & was & ~now)
+        count = len(ids) * (len(ids) - 1)
+        return Blast(opened, closed, asked=asked, pairs=count, more_opened=more_opened, more_closed=more_closed)
 
     def _newly(self, after: Snapshot, source: str, destination: str) -> bool:
         return _gets_through(after, self.question, source, destination) and not _gets_through(
