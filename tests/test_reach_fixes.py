@@ -467,7 +467,27 @@ def random_net(dice: Random) -> Net:
             unique = {(one["RuleNumber"], one["Egress"]): one for one in entries}
             net.acl(f"acl-{number}", "vpc-b" if number == 3 else "vpc-a", subnet, entries=[*unique.values(), *OPEN_ACL])
     connect(net, dice)
+    if dice.random() < 0.6:
+        edge(net, dice)
     return net
+
+
+def edge(net: Net, dice: Random) -> None:
+    """An internet gateway, a public host, a NAT gateway and a gateway endpoint in the first VPC, with routes or not."""
+    net.igw("igw-1", "vpc-a")
+    net.subnet("subnet-p", "vpc-a", "10.0.9.0/24")
+    net.table("rtb-p", "vpc-a", "subnet-p")
+    if dice.random() < 0.7:
+        net.route("rtb-p", "0.0.0.0/0", "igw-1")
+    if dice.random() < 0.5:
+        net.nat("nat-1", "subnet-p", "10.0.9.9", "52.1.1.1", State=dice.choice(["available"] * 3 + ["failed"]))
+    net.host("public", "subnet-p", "10.0.9.20", public="52.2.2.2", groups=(dice.choice(["sg-1", "sg-2", "sg-a"]),))
+    target = dice.choice(["", "igw-1", "nat-1"])
+    if target and (target == "igw-1" or net.tables["NatGateways"]):
+        net.route("rtb-a", "0.0.0.0/0", target)
+    net.tables["VpcBlockPublicAccessOptions"][0]["InternetGatewayBlockMode"] = dice.choice(
+        ["off", "off", "off", "block-ingress"]
+    )
 
 
 def connect(net: Net, dice: Random) -> None:
@@ -500,10 +520,14 @@ def test_in_any_network_a_fix_opens_and_closes_nothing_else(seed: int) -> None:
     dice = Random(seed)
     net = random_net(dice)
     snapshot = net.snapshot()
-    hosts = ["client", "server", "host1", "host2", "host3"]
-    source, destination = dice.sample(hosts, 2)
-    for fix in fixes(net, source, destination):
+    hosts = ["client", "server", "host1", "host2", "host3", *(["public"] if net.tables["InternetGateways"] else [])]
+    source, destination = dice.sample([*hosts, "internet", "151.101.64.81"], 2)
+    if not {source, destination} & set(hosts):
+        destination = "client"
+    wide = dice.random() < 0.3
+    for fix in fixes(net, source, destination, wide=wide):
         assert fix.works or fix.remains or fix.decide, str(fix)
+        assert wide or not any("0.0.0.0/0" in change.command or "exclusion" in change.command for change in fix.changes)
         after = apply_all(snapshot, fix.changes)
         now = {
             (one, other): fix.question.between(one, other).ask(after).reachable
@@ -516,3 +540,18 @@ def test_in_any_network_a_fix_opens_and_closes_nothing_else(seed: int) -> None:
         if fix.works:
             opened = {pair for pair in now if now[pair] and not was[pair]} - {(source, destination)}
             assert {(f"eni-{one}", f"eni-{other}") for one, other in opened} == set(fix.opens)
+            outside = [(one, "internet") for one in hosts] + [("internet", one) for one in hosts]
+            newly = {
+                pair
+                for pair in outside
+                if fix.question.between(*pair).ask(after).reachable
+                and not fix.question.between(*pair).ask(snapshot).reachable
+            }
+            told = {(name, "internet") for name in fix.blast.to_internet} | {
+                ("internet", name) for name in fix.blast.from_internet
+            }
+            meant = {fix.blast.asked}
+            assert {
+                (f"eni-{one}" if one != "internet" else one, f"eni-{other}" if other != "internet" else other)
+                for one, other in newly
+            } - meant == told
