@@ -286,6 +286,30 @@ def test_a_black_hole_is_gone_round_or_turned() -> None:
     assert turned.changes[0].reverse.request["VpcPeeringConnectionId"] == "pcx-gone"
 
 
+@pytest.mark.parametrize("default", ["igw-1", "nat-1", "pcx-2"])
+def test_a_default_route_takes_what_is_for_a_peer(default: str) -> None:
+    net = two_vpcs()
+    net.vpc("vpc-c", "10.2.0.0/16")
+    net.igw("igw-1", "vpc-a")
+    net.subnet("subnet-n", "vpc-a", "10.0.9.0/24")
+    net.table("rtb-n", "vpc-a", "subnet-n")
+    net.route("rtb-n", "0.0.0.0/0", "igw-1")
+    net.nat("nat-1", "subnet-n", "10.0.9.9", "52.1.1.1")
+    net.peering("pcx-1", "vpc-a", "vpc-b")
+    net.peering("pcx-2", "vpc-a", "vpc-c")
+    net.route("rtb-b", "10.0.0.0/16", "pcx-1")
+    net.route("rtb-a", "0.0.0.0/0", default)
+    best = fixes(net)[0]
+    assert best.works and requests(best) == [
+        (
+            "create_route",
+            {"RouteTableId": "rtb-a", "DestinationCidrBlock": "10.1.1.10/32", "VpcPeeringConnectionId": "pcx-1"},
+        )
+    ]
+    back = fixes(net, "server", "client")  # the replies go out by the default route
+    assert back[0].works and requests(back[0]) == requests(best)
+
+
 def test_a_transit_gateway_without_association_routes_or_zone() -> None:
     net = two_vpcs()
     net.subnet("subnet-a2", "vpc-a", "10.0.2.0/24", az="us-east-1b")

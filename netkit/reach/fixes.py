@@ -41,7 +41,7 @@ __all__ = [
 
 CHANGE_COLUMNS = ("order", "component", "operation", "why", "command", "reverse", "notes")
 OPENS_COLUMNS = ("effect", "source", "destination", "source_name", "destination_name", "protocol", "port")
-_ROUNDS, _ALTERNATIVES = 8, 6
+_BLOCKERS, _ALTERNATIVES = 24, 6
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,10 @@ def _drafts(snapshot: Snapshot, question: Question, wide: bool) -> list[_Draft]:
     return found
 
 
+def _said(blocker: Blocker, reason: str) -> str:
+    return f"{blocker.code} at {blocker.component} cannot be fixed by a change of configuration that netkit knows: {reason}"
+
+
 def _in_the_way(snapshot: Snapshot, verdict: Verdict) -> list[Blocker]:
     """The blockers of a verdict; where it is UNKNOWN for the client's port, the network ACLs that make it so."""
     if verdict.status == "UNKNOWN" and any(one.what == "client port" for one in verdict.unknowns):
@@ -192,29 +196,21 @@ def _draft(snapshot: Snapshot, question: Question, wide: bool, chosen: Mapping[s
     widths: dict[str, int] = {}
     decide: dict[str, None] = {}
     remains: dict[str, str] = {}
-    for _ in range(_ROUNDS):
-        before = len(changes)
-        for blocker in _in_the_way(now, verdict):
-            key = _key(blocker)
-            found = ways(now, question, verdict, blocker, wide=wide)
-            choices = _ranked(now, question, found, key)
-            if not choices:
-                decide.update(dict.fromkeys([found.decide] if found.decide else []))
-                if found.reason:
-                    remains[key] = (
-                        f"{blocker.code} at {blocker.component} cannot be fixed by a change of configuration that netkit knows: {found.reason}"
-                    )
-                continue
-            widths.setdefault(key, len(choices))
-            for change in choices[min(chosen.get(key, 0), len(choices) - 1)]:
-                if change.key not in [one.key for one in changes]:
-                    changes.append(change)
-                    now = apply(now, change)
-        if len(changes) == before:
-            break
+    tried: set[str] = set()
+    while waiting := [one for one in _in_the_way(now, verdict) if _key(one) not in tried][: _BLOCKERS - len(tried)]:
+        key = _key(waiting[0])
+        tried.add(key)
+        found = ways(now, question, verdict, waiting[0], wide=wide)
+        choices = _ranked(now, question, found, key)
+        if not choices:
+            decide.update(dict.fromkeys([found.decide] if found.decide else []))
+            remains.update({key: _said(waiting[0], found.reason)} if found.reason else {})
+            continue
+        widths[key] = len(choices)
+        for change in choices[min(chosen.get(key, 0), len(choices) - 1)]:
+            changes.append(change)
+            now = apply(now, change)
         verdict = question.ask(now)
-        if verdict.reachable:
-            break
     return _finished(
         snapshot, question, _Draft(tuple(changes), now, verdict, tuple(decide), tuple(remains.values()), widths)
     )
@@ -252,8 +248,6 @@ def _key(blocker: Blocker) -> str:
 
 def _ranked(now: Snapshot, question: Question, found: Ways, key: str) -> list[tuple[Change, ...]]:
     """Ways to open a blocker, those first that do open it and leave least in the way."""
-    if len(found.choices) < 2:
-        return list(found.choices)
 
     def left(choice: tuple[Change, ...]) -> tuple[bool, int, int]:
         verdict = question.ask(apply_all(now, choice))

@@ -28,7 +28,7 @@ from netkit.reach.changes import (
 from netkit.reach.ends import End, find_end
 from netkit.reach.filters import acl_allows
 from netkit.reach.network import Interface, Network, address_of, block_of
-from netkit.reach.packets import Box, Packets
+from netkit.reach.packets import ANY_PROTOCOL, Box, Packets
 from netkit.reach.snapshot import Scope, Snapshot
 from netkit.reach.trace import trace
 from netkit.reach.walk import table_for
@@ -126,15 +126,13 @@ def narrow_places(snapshot: Snapshot, verdict: Verdict) -> list[Blocker]:
 
 
 def _packets(header: Header) -> Packets:
-    """The packets of a header with one address at each end."""
-    family = 6 if ":" in header.source[0] else 4
-    number = protocol_number(header.protocol)
-    boxes = [
-        Box((number, number), block_of(source)[1:], block_of(destination)[1:], _span(header.source_ports), _span(header.destination_ports))
-        for source in header.source
-        for destination in header.destination
-    ]  # fmt: skip
-    return Packets(family, tuple(boxes))
+    """The packets of a header."""
+    number = -1 if header.protocol == "all" else protocol_number(header.protocol)
+    protocol = ANY_PROTOCOL if number < 0 else (number, number)
+    ports = _span(header.source_ports), _span(header.destination_ports)
+    ends = [(block_of(source), block_of(destination)) for source in header.source for destination in header.destination]
+    boxes = [Box(protocol, source[1:], destination[1:], *ports) for source, destination in ends]
+    return Packets(6 if ":" in header.source[0] else 4, tuple(boxes))
 
 
 def ways(snapshot: Snapshot, question: Question, verdict: Verdict, blocker: Blocker, *, wide: bool) -> Ways:
@@ -163,17 +161,24 @@ def header_at(verdict: Verdict, blocker: Blocker) -> Header | None:
     hops = verdict.forward if blocker.leg == "forward" else verdict.back
     blocked = [hop for hop in hops if _is_at(hop, blocker) and blocker.code in hop.codes]
     at = next(iter(blocked or [hop for hop in hops if _is_at(hop, blocker)]), None)
-    header: Header | None = None
-    for place, hop in enumerate(hops):
-        if hop is at:
-            # Behind a load balancer the hops say only at the target what its packets are.
-            said = [one for later in hops[place:] for one in (later.inbound, later.outbound) if one]
-            return header or next(iter(said), None)
-        header = None if hop.type == "load-balancer" else hop.outbound or hop.inbound or header
+    if at is not None:
+        # Behind a load balancer the hops say only at the target what its packets are.
+        place = next(number for number, hop in enumerate(hops) if hop is at)
+        said = [one for later in hops[place:] for one in (later.inbound, later.outbound) if one]
+        return _carried(hops[:place]) or next(iter(said), None)
+    header = _carried(hops)
     if blocker.leg == "forward" or verdict.back:
         return header
     last = [one for hop in verdict.forward for one in (hop.inbound, hop.outbound) if one]
     return _answered(last[-1]) if last else None
+
+
+def _carried(hops: Sequence[Hop]) -> Header | None:
+    """The packets as they are after some hops; None where the hops do not say."""
+    header: Header | None = None
+    for hop in hops:
+        header = None if hop.type == "load-balancer" else hop.outbound or hop.inbound or header
+    return header
 
 
 def _is_at(hop: Hop, blocker: Blocker) -> bool:
@@ -410,7 +415,7 @@ def _subnets_of(network: Network, acl: str) -> list[str]:
 def _route_ways(spot: Spot) -> Ways:
     table = spot.network.tables.get(spot.blocker.component)
     if table is None:  # a VPN gateway that knows no route, or the like
-        return Ways(reason="its VPN or Direct Connect peer has to announce the destination")
+        return _detour_ways(spot)
     endpoint = _gateway_endpoint(spot, table.vpc)
     if endpoint:
         return Ways(((_endpoint_change(spot, endpoint),),))
@@ -421,8 +426,27 @@ def _route_ways(spot: Spot) -> Ways:
     choices = tuple(
         made for target in targets if (made := tuple(filter(None, (_route_change(spot, text, target) for text in texts)))) and len(made) == len(texts)
     )  # fmt: skip
-    where = ", ".join(spot.header.destination[:2])
+    where = "the internet" if _anywhere(spot.header.destination) else ", ".join(spot.header.destination[:2])
     return Ways(choices, reason="" if choices else f"nothing that {table.vpc} is connected to leads to {where}")
+
+
+def _detour_ways(spot: Spot) -> Ways:
+    """The route taken leads to a gateway that does not pass these packets on: a narrower one past it, where there is one.
+
+    As where a default route takes what is for a peered VPC, or replies go out through a NAT gateway.
+    """
+    reason = _REASONS.get(spot.blocker.code, "") or spot.blocker.because
+    hops = spot.verdict.forward if spot.blocker.leg == "forward" else spot.verdict.back
+    stop = next((place for place, hop in enumerate(hops) if spot.blocker.code in hop.codes), len(hops))
+    # Past a NAT gateway the packets have lost their sender's address; the way round begins before it.
+    stop = next((place for place, hop in enumerate(hops[:stop]) if hop.type == "nat-gateway"), stop)
+    tables = [hop for hop in hops[:stop] if hop.type == "route-table" and hop.rule and hop.rule.target != "local"]
+    found: list[tuple[Change, ...]] = []
+    for hop in tables:
+        moved = replace(spot, blocker=replace(spot.blocker, component=hop.component, where=hop.subnet, direction=""))
+        past = _route_ways(replace(moved, header=_carried(hops[: hops.index(hop)]) or spot.header))
+        found += [choice for choice in past.choices if hop.rule and hop.rule.target not in choice[0].command]
+    return Ways(tuple(found), reason="" if found else reason)
 
 
 def _gateway_endpoint(spot: Spot, vpc: str) -> str:
@@ -668,7 +692,7 @@ def _check_ways(spot: Spot) -> Ways:
 def _state_ways(spot: Spot) -> Ways:
     held = spot.network.instances.get(spot.blocker.component)
     if held is None:
-        return Ways(reason=f"{spot.blocker.because}; that is no change of configuration")
+        return _detour_ways(spot)
     if held.state != "stopped":
         return Ways(reason=f"{held.id} is {held.state}; only a stopped instance can be started")
     request = {"InstanceIds": [held.id]}
@@ -686,6 +710,8 @@ def _public_ways(spot: Spot) -> Ways:
     reason = f"it needs an Elastic IP address, which makes something new that costs money: {command}"
     subnet = network.subnets.get(one.subnet) if one else None
     table = table_for(network, subnet) if subnet else None
+    if not _anywhere(spot.header.destination) and not _is_public(spot.header.destination):
+        return _detour_ways(spot)
     if one is None or table is None or _anywhere(spot.header.destination):
         return Ways(reason=reason)
     moved = replace(spot, blocker=replace(spot.blocker, component=table.id, where=one.subnet))
@@ -733,6 +759,13 @@ _WAYS: dict[str, Callable[[Spot], Ways]] = {
     "ENI_SOURCE_DEST_CHECK_RESTRICTION": _check_ways,
     "BAD_STATE": _state_ways,
     "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS": _public_ways,
+    "IGW_DESTINATION_ADDRESS_IN_VPC_CIDRS": _detour_ways,
+    "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS": _detour_ways,
+    "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS": _detour_ways,
+    "NGW_SOURCE_ADDRESS_REASSIGN": _detour_ways,
+    "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR": _detour_ways,
+    "UNASSOCIATED_COMPONENT": _detour_ways,
+    "BAD_STATE_ATTACHMENT": _detour_ways,
     "VPC_BLOCK_PUBLIC_ACCESS_ENABLED": _exclusion_ways,
 }
 _REASONS = {
@@ -757,5 +790,6 @@ _REASONS = {
     "ELB_NOT_CROSSZONE": "the load balancer needs a target in that zone, or cross-zone load balancing",
     "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS": "a VPN gateway passes only what interfaces of its own VPC send",
     "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS": "a VPN gateway passes only what is for interfaces of its own VPC",
+    "NO_ROUTE_TO_DESTINATION": "its VPN or Direct Connect peer has to announce the destination",
     "NO_PATH": "the routes lead in a circle, or away from the destination",
 }
