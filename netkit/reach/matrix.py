@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -264,6 +265,7 @@ class _Board:
         apart = how != SAME_SUBNET
         own = there.out[acl] & mid & there.full  # over destinations: my ACL outbound, and the transit gateway's
         arriving = there.into[self.acl_of][:, rows].T[:, self.subnet_of]  # over sources: their ACL inbound
+        arriving = np.where(there.home[place][None, :], there.full, arriving).astype(there.kind)
         through = arriving & there.enter(place, rows)
         stopped = apart & (((own[None, :] & through) & full) != full)
         stopped |= (how == NOT_REACHABLE_WAY)[None, :]
@@ -285,9 +287,9 @@ class _Board:
         how = back.how[:, rows].T[:, self.subnet_of]
         leaving = back.out[self.acl_of][:, rows].T[:, self.subnet_of] & back.middle[:, rows].T[:, self.subnet_of]
         over = np.isin(how, (TRANSIT, TRANSIT_BARE))
-        entering = back.into[self.acl_of[place]][None, :] & np.where(over, back.gates()[None, :], back.full).astype(
-            back.kind
-        )
+        home = back.home[:, rows].T[:, self.subnet_of]
+        arriving = np.where(home, back.full, back.into[self.acl_of[place]][None, :]).astype(back.kind)
+        entering = arriving & np.where(over, back.gates[None, :], back.full).astype(back.kind)
         asked = np.array(whole, dtype=back.kind)[self.client[rows]][:, None]
         got = leaving & entering & asked
         ported = self.protocol in (TCP, UDP)
@@ -415,6 +417,7 @@ class _Way:
 
     how     (subnets, interfaces): SAME_SUBNET, LOCAL, PEERED, ..., NOT_REACHABLE_WAY or EXOTIC_WAY
     middle  (subnets, interfaces): bits that the ACL of the transit gateway's far subnet lets out
+    home    (subnets, interfaces): whether packets come off a transit gateway in the interface's own subnet, where no ACL is asked
     out, into  (ACLs, interfaces): bits let out to, and in from, each interface
     """
 
@@ -431,12 +434,16 @@ class _Way:
         self.number = {acl.id: place for place, acl in enumerate(board.acls)}
         self.how = np.full((len(board.subnets), size), EXOTIC_WAY, dtype=np.int8)
         self.middle = np.full((len(board.subnets), size), self.full, dtype=self.kind)
+        self.home = np.zeros((len(board.subnets), size), dtype=bool)
+        self.places = {subnet.id: place for place, subnet in enumerate(board.subnets)}
         self.gate: dict[int, int] = {}  # subnet -> ACL of its transit gateway attachment's subnet
-        self._roads: dict[tuple[str, str, str], tuple[Array, Array, int]] = {}
+        self._roads: dict[tuple[str, str, str], tuple[Array, Array, Array, int]] = {}
         self.owned: dict[str, Array] = {
             vpc: np.array([one.vpc == vpc for one in board.held]) for vpc in {one.vpc for one in board.held}
         }
         self._amazon: dict[str, Array] = {}
+        self._over: dict[tuple[str, str, str, bool], tuple[Array, Array, Array]] = {}
+        self._land: dict[tuple[str, str, str, bool], tuple[Array, Array, Array]] = {}
         for place, subnet in enumerate(board.subnets):
             self._from(place, subnet)
 
@@ -470,6 +477,7 @@ class _Way:
         )
         return entered
 
+    @cached_property
     def gates(self) -> Array:
         """What the subnet of each interface's own attachment lets in from it."""
         found = np.full(len(self.board.held), self.full, dtype=self.kind)
@@ -485,8 +493,8 @@ class _Way:
         key = (table.id, subnet.vpc, subnet.az)
         if key not in self._roads:
             self._roads[key] = self._road(table, subnet)
-        how, middle, gate = self._roads[key]
-        self.how[place], self.middle[place] = how, middle
+        how, middle, home, gate = self._roads[key]
+        self.how[place], self.middle[place], self.home[place] = how, middle, home
         if gate >= 0:
             self.gate[place] = gate
         here = np.zeros(len(self.board.held), dtype=bool)
@@ -497,7 +505,7 @@ class _Way:
         self.how[place][here & ~mine] = NOT_REACHABLE_WAY
         self.how[place][here & ~mine & self._services(subnet.vpc)] = EXOTIC_WAY
         self.how[place][mine] = SAME_SUBNET
-        self.middle[place][mine] = self.full
+        self.middle[place][mine], self.home[place][mine] = self.full, False
 
     def _services(self, vpc: str) -> Array:
         """Interfaces elsewhere whose address is one of Amazon's own in this VPC."""
@@ -514,15 +522,15 @@ class _Way:
         delivered: Array = np.where(mine, kind, elsewhere).astype(np.int8)
         return delivered
 
-    def _road(self, table: RouteTable, subnet: Subnet) -> tuple[Array, Array, int]:
+    def _road(self, table: RouteTable, subnet: Subnet) -> tuple[Array, Array, Array, int]:
         """How packets get from a route table in one zone to every interface."""
         network, size = self.board.network, len(self.board.held)
         routes, unknown = network.routes(table, 4)
         how = np.full(size, EXOTIC_WAY, dtype=np.int8)
         middle = np.full(size, self.full, dtype=self.kind)
-        gate = -1
+        home, gate = np.zeros(size, dtype=bool), -1
         if unknown:
-            return how, middle, gate
+            return how, middle, home, gate
         for route, chosen in _by_route(routes, self.board.addresses):
             if route is None or route.state == "blackhole":
                 how[chosen] = NOT_REACHABLE_WAY
@@ -533,11 +541,13 @@ class _Way:
             elif route.kind == "pcx":
                 how[chosen] = self._peered(route, table.vpc)[chosen]
             elif route.kind == "tgw":
-                over, far, gate = self._transit(route, subnet)
-                how[chosen], middle[chosen] = over[chosen], far[chosen]
-            elif route.kind == "igw" or (route.kind == "nat" and self._nat_leads_out(route, table.vpc)):
+                over, far, landed, gate = self._transit(route, subnet)
+                how[chosen], middle[chosen], home[chosen] = over[chosen], far[chosen], landed[chosen]
+            elif route.kind == "igw":
                 how[chosen] = self._outwards(route, table.vpc)[chosen]
-        return how, middle, gate
+            elif route.kind == "nat":
+                how[chosen] = self._beyond_nat(route, table.vpc)[chosen]
+        return how, middle, home, gate
 
     def _outwards(self, route: Route, vpc: str) -> Array:
         """To an internet gateway a private destination is lost, and anything else is traced."""
@@ -549,18 +559,22 @@ class _Way:
             private |= _inside(self.board.addresses, low, high)
         return np.where(private, NOT_REACHABLE_WAY, EXOTIC_WAY).astype(np.int8)
 
-    def _nat_leads_out(self, route: Route, vpc: str) -> bool:
-        """Whether everything beyond a NAT gateway's subnet that is not its VPC's goes to a known internet gateway."""
+    def _beyond_nat(self, route: Route, vpc: str) -> Array:
+        """Through a NAT gateway what its own subnet sends to an internet gateway is lost, if private; anything else is traced."""
         network = self.board.network
+        how = np.full(len(self.board.held), EXOTIC_WAY, dtype=np.int8)
         nat = network.nats.get(route.target)
         subnet = network.subnets.get(nat.subnet) if nat and not nat.regional else None
         table = table_for(network, subnet) if subnet else None
         if nat is None or table is None or nat.vpc != vpc or not nat.addresses:
-            return False
+            return how
         routes, unknown = network.routes(table, 4)
-        return not unknown and all(
-            one.kind in ("local", "igw") and (one.kind == "local" or one.target in network.igws) for _, _, one in routes
-        )
+        for beyond, chosen in () if unknown else _by_route(routes, self.board.addresses):
+            if beyond is None or beyond.state == "blackhole":
+                how[chosen] = NOT_REACHABLE_WAY
+            elif beyond.kind == "igw" and beyond.state == "active":
+                how[chosen] = self._outwards(beyond, vpc)[chosen]
+        return how
 
     def _peered(self, route: Route, vpc: str) -> Array:
         network, size = self.board.network, len(self.board.held)
@@ -580,10 +594,11 @@ class _Way:
             inside, self._delivered(side.vpc, PEERED if one.region == two.region else PEERED_FAR), NOT_REACHABLE_WAY
         ).astype(np.int8)
 
-    def _transit(self, route: Route, subnet: Subnet) -> tuple[Array, Array, int]:
+    def _transit(self, route: Route, subnet: Subnet) -> tuple[Array, Array, Array, int]:
         network, size = self.board.network, len(self.board.held)
-        exotic = np.full(size, EXOTIC_WAY, dtype=np.int8), np.full(size, self.full, dtype=self.kind), -1
-        lost = np.full(size, NOT_REACHABLE_WAY, dtype=np.int8), np.full(size, self.full, dtype=self.kind), -1
+        nowhere, open_bits = np.zeros(size, dtype=bool), np.full(size, self.full, dtype=self.kind)
+        exotic = np.full(size, EXOTIC_WAY, dtype=np.int8), open_bits, nowhere, -1
+        lost = np.full(size, NOT_REACHABLE_WAY, dtype=np.int8), open_bits, nowhere, -1
         transit = network.transits.get(route.target)
         if transit is None or not network.known("TransitGatewayAttachments"):
             return exotic
@@ -601,16 +616,18 @@ class _Way:
         gate = acl_for(network, near[0])
         if gate is None:
             return exotic
-        over, far = self._over_transit(came, subnet.az, transit.referencing)
-        return over, far, self.number[gate.id]
+        key = (transit.id, came.table, subnet.az, transit.referencing and came.referencing)
+        if key not in self._over:
+            self._over[key] = self._over_transit(*key)
+        return *self._over[key], self.number[gate.id]
 
-    def _over_transit(self, came: Attachment, zone: str, referencing: bool) -> tuple[Array, Array]:
+    def _over_transit(self, transit: str, table: str, zone: str, referencing: bool) -> tuple[Array, Array, Array]:
         network, size = self.board.network, len(self.board.held)
         how = np.full(size, NOT_REACHABLE_WAY, dtype=np.int8)
-        far = np.full(size, self.full, dtype=self.kind)
-        routes = network.transit_routes[came.table or ""]
+        far, home = np.full(size, self.full, dtype=self.kind), np.zeros(size, dtype=bool)
+        routes = network.transit_routes[table]
         if any(route.prefix_list and route.prefix_list not in network.prefix_lists for route in routes):
-            return np.full(size, EXOTIC_WAY, dtype=np.int8), far
+            return np.full(size, EXOTIC_WAY, dtype=np.int8), far, home
         ranked = [
             (high - low, 1 if route.prefix_list else 0 if route.static else 2, low, high, route)
             for route in routes
@@ -624,18 +641,24 @@ class _Way:
             left &= ~chosen
             if not chosen.any() or route.state != "active":
                 continue
-            to = network.attachments.get((came.transit, route.attachment))
-            landed, mask = (
-                self._landed(to, zone, referencing and came.referencing)
-                if to
-                else (np.full(size, EXOTIC_WAY, dtype=np.int8), far)
-            )
-            how[chosen], far[chosen] = landed[chosen], mask[chosen]
-        return how, far
+            to = network.attachments.get((transit, route.attachment))
+            if to is None:
+                how[chosen] = EXOTIC_WAY
+                continue
+            key = (transit, to.id, zone, referencing)
+            if key not in self._land:
+                self._land[key] = self._landed(to, zone, referencing)
+            landed, mask, inside = self._land[key]
+            how[chosen], far[chosen], home[chosen] = landed[chosen], mask[chosen], inside[chosen]
+        return how, far, home
 
-    def _landed(self, to: Attachment, zone: str, referencing: bool) -> tuple[Array, Array]:
+    def _landed(self, to: Attachment, zone: str, referencing: bool) -> tuple[Array, Array, Array]:
         network, size = self.board.network, len(self.board.held)
-        exotic = np.full(size, EXOTIC_WAY, dtype=np.int8), np.full(size, self.full, dtype=self.kind)
+        exotic = (
+            np.full(size, EXOTIC_WAY, dtype=np.int8),
+            np.full(size, self.full, dtype=self.kind),
+            np.zeros(size, dtype=bool),
+        )
         if (
             to.kind != "vpc"
             or to.state != "available"
@@ -662,9 +685,9 @@ class _Way:
                 how[chosen] = NOT_REACHABLE_WAY
             elif route.kind == "local" and route.state == "active":
                 how[chosen] = self._delivered(to.resource, kind)[chosen]
-        home = np.array([one.subnet == near[0].id for one in self.board.held])
+        home = self.board.subnet_of == self.places.get(near[0].id, -1)
         how[home] = kind  # in the attachment's own subnet no ACL is asked on the way out of the gateway
-        return how, np.where(home, self.full, self.out[self.number[acl.id]]).astype(self.kind)
+        return how, np.where(home, self.full, self.out[self.number[acl.id]]).astype(self.kind), home
 
 
 _LINK_LOCAL = (0xA9FE0000, 0xA9FEFFFF)

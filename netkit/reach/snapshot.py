@@ -100,7 +100,7 @@ class Snapshot:
     collected: str = ""
     folder: str = field(default="", compare=False)
 
-    @property
+    @cached_property
     def scopes(self) -> tuple[Scope, ...]:
         """Every (account, region) that it holds, sorted."""
         return tuple(sorted(self.tables))
@@ -118,8 +118,11 @@ class Snapshot:
 
     def known(self, key: str, scope: Scope | None = None) -> bool:
         """Whether the whole table was seen: in one scope, or in each."""
-        states = {(row.account, row.region): row.state for row in self.coverage if row.table == key}
-        return all(states.get(one) in ("ok", "empty") for one in ([scope] if scope else self.scopes))
+        return all(self._states.get((*one, key)) in ("ok", "empty") for one in ([scope] if scope else self.scopes))
+
+    @cached_property
+    def _states(self) -> dict[tuple[str, str, str], str]:
+        return {(row.account, row.region, row.table): row.state for row in self.coverage}
 
     def without(self, *keys: str) -> Snapshot:
         """The snapshot as if these tables had not been collected."""
