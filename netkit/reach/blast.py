@@ -75,11 +75,15 @@ def _pairs(count: int, what: str = "") -> str:
 
 @dataclass(frozen=True)
 class Touch:
-    """Whom a change concerns: traffic between some interfaces and others; internet: whether addresses outside too."""
+    """Whom a change concerns: traffic between some interfaces and others.
+
+    internet: whether addresses outside too; place: an endpoint that the hosts may get to
+    """
 
     hosts: frozenset[str]
     others: frozenset[str]
     internet: bool = False
+    place: str = ""
 
 
 @dataclass
@@ -100,8 +104,17 @@ class Yardstick:
         seen = ask(after, touched, asked)
         outside = sorted({host for touch in touched if touch.internet for host in touch.hosts})
         from_net, to_net, whole = self._internet(after, outside, plain=plain)
+        reached = [
+            (host, touch.place)
+            for touch in touched
+            for host in sorted(touch.hosts)[:HOSTS_AT_MOST]
+            if touch.place
+            and asked not in ((host, touch.place), (host, "internet"))
+            and self._newly(after, host, touch.place)
+        ]
         return replace(
             seen,
+            opened=(*seen.opened, *reached),
             from_internet=tuple(one for one in from_net if ("internet", one) != asked),
             to_internet=tuple(one for one in to_net if (one, "internet") != asked),
             complete=seen.complete and whole,
@@ -189,7 +202,7 @@ def _touches(network: Network, snapshot: Snapshot, change: Change) -> list[Touch
     if operation == "modify_vpc_endpoint":
         held = network.prefix_lists.get(prefix_list_of(snapshot, request["VpcEndpointId"]), ())
         hosts = [host for table in request.get("AddRouteTableIds", []) for host in _behind(network, table)]
-        return [Touch(frozenset(hosts), _within(network, held))]
+        return [Touch(frozenset(hosts), _within(network, held), place=request["VpcEndpointId"])]
     if "transit_gateway" in operation:
         return _of_transit(network, request)
     if operation == "start_instances":
