@@ -259,41 +259,60 @@ class _Board:
     def _rows(
         self, place: int, rows: Array, there: _Way, back: _Way | None, groups: _Groups, whole: Sequence[int]
     ) -> Array:
-        """The statuses from the interfaces of one subnet to all."""
-        how, mid = there.how[place], there.middle[place]
-        acl, full = self.acl_of[place], there.full
-        apart = how != SAME_SUBNET
-        own = there.out[acl] & mid & there.full  # over destinations: my ACL outbound, and the transit gateway's
-        arriving = there.into[self.acl_of][:, rows].T[:, self.subnet_of]  # over sources: their ACL inbound
-        arriving = np.where(there.home[place][None, :], there.full, arriving).astype(there.kind)
-        through = arriving & there.enter(place, rows)
-        stopped = apart & (((own[None, :] & through) & full) != full)
-        stopped |= (how == NOT_REACHABLE_WAY)[None, :]
-        stopped |= self.blocked[rows][:, None] | self.blocked[None, :] | self.ending[None, :]
-        stopped |= ~groups.lets(rows, how)
-        doubt = self.unknown[rows][:, None] | self.unknown[None, :]
-        exotic = np.broadcast_to(how == EXOTIC_WAY, stopped.shape).copy()
+        """The statuses from the interfaces of one subnet to all: ways first, then groups, then ACLs for the pairs that are left."""
+        how = there.how[place]
+        codes = np.full((len(rows), len(self.held)), NOT_REACHABLE, dtype=np.int8)
+        codes[:, how == EXOTIC_WAY] = EXOTIC
+        sending = rows[~(self.blocked[rows] | (self.ending[rows] if back else False))]
+        cols = np.nonzero((how != NOT_REACHABLE_WAY) & (how != EXOTIC_WAY) & ~self.blocked & ~self.ending)[0]
+        if not len(sending) or not len(cols):
+            return codes
+        lets = groups.lets(sending, cols, how[cols])
+        kept = lets.any(axis=0)
+        cols, lets = cols[kept], lets[:, kept]
+        stopped, doubt, exotic = (
+            ~lets,
+            self.unknown[sending][:, None] | self.unknown[cols][None, :],
+            np.zeros(lets.shape, dtype=bool),
+        )
+        apart = how[cols] != SAME_SUBNET
+        stopped |= apart & (self._there(place, sending, cols, there) != there.full)
         if back is not None:
-            returned, lost, strange = self._replies(place, rows, back, whole)
-            stopped |= (apart & lost) | self.ending[rows][:, None]
-            doubt = doubt | (apart & returned)
-            exotic |= apart & strange
-        codes = np.where(stopped, NOT_REACHABLE, np.where(doubt, UNKNOWN, REACHABLE)).astype(np.int8)
-        codes[exotic] = EXOTIC
+            part, lost, strange = self._replies(place, sending, cols, back, whole)
+            stopped, doubt, exotic = stopped | (apart & lost), doubt | (apart & part), apart & strange
+        found = np.where(stopped, NOT_REACHABLE, np.where(doubt, UNKNOWN, REACHABLE)).astype(np.int8)
+        found[exotic] = EXOTIC
+        codes[np.ix_(np.searchsorted(rows, sending), cols)] = found
         return codes
 
-    def _replies(self, place: int, rows: Array, back: _Way, whole: Sequence[int]) -> tuple[Array, Array, Array]:
-        """Of the replies from every interface to these: partly let back, not let back, to be traced."""
-        how = back.how[:, rows].T[:, self.subnet_of]
-        leaving = back.out[self.acl_of][:, rows].T[:, self.subnet_of] & back.middle[:, rows].T[:, self.subnet_of]
-        over = np.isin(how, (TRANSIT, TRANSIT_BARE))
-        home = back.home[:, rows].T[:, self.subnet_of]
-        arriving = np.where(home, back.full, back.into[self.acl_of[place]][None, :]).astype(back.kind)
-        entering = arriving & np.where(over, back.gates[None, :], back.full).astype(back.kind)
+    def _there(self, place: int, rows: Array, cols: Array, there: _Way) -> Array:
+        """What every network ACL on the way there lets through, as bits."""
+        over = np.isin(there.how[place, cols], (TRANSIT, TRANSIT_BARE))
+        own = (
+            there.out[self.acl_of[place], cols] & there.middle[place, cols]
+        )  # by destination: mine outbound, the far gateway's
+        arriving = there.into[np.ix_(self.acl_of[self.subnet_of[cols]], rows)].T  # by source: theirs inbound
+        through = own[None, :] & np.where(there.home[place, cols][None, :], there.full, arriving)
+        if place in there.gate and over.any():
+            through = through & np.where(over[None, :], there.into[there.gate[place]][rows][:, None], there.full)
+        bits: Array = through.astype(there.kind)
+        return bits
+
+    def _replies(
+        self, place: int, rows: Array, cols: Array, back: _Way, whole: Sequence[int]
+    ) -> tuple[Array, Array, Array]:
+        """Of the replies from these columns to these rows: partly let back, not let back, to be traced."""
+        homes = self.subnet_of[cols]
+        pairs = np.ix_(homes, rows)
+        how = back.how[pairs].T
+        got = back.out[np.ix_(self.acl_of[homes], rows)].T & back.middle[pairs].T
+        got = got & np.where(back.home[pairs].T, back.full, back.into[self.acl_of[place], cols][None, :])
+        over = (how == TRANSIT) | (how == TRANSIT_BARE)
+        if over.any():
+            got = got & np.where(over, back.gates[cols][None, :], back.full)
         asked = np.array(whole, dtype=back.kind)[self.client[rows]][:, None]
-        got = leaving & entering & asked
-        ported = self.protocol in (TCP, UDP)
-        lost = (got == 0) if ported else (got != asked)
+        got = (got & asked).astype(back.kind)
+        lost = (got == 0) if self.protocol in (TCP, UDP) else (got != asked)
         return (got != asked) & (got != 0), lost | (how == NOT_REACHABLE_WAY), how == EXOTIC_WAY
 
 
@@ -357,7 +376,7 @@ class _Groups:
         self.full = self.kind((1 << len(atoms)) - 1)
         network, held = board.network, board.held
         names = sorted({name for one in held for name in one.groups if name in network.groups})
-        member = {name: np.array([name in one.groups for one in held]) for name in names}
+        member = {name: np.array(places) for name, places in _members(held).items()}
         by_group: dict[str, tuple[Array, Array, Array, Array]] = {
             name: self._vectors(network.groups[name], atoms, member) for name in names
         }
@@ -396,20 +415,29 @@ class _Groups:
                     made[number] |= by_group[name][place]
         return made
 
-    def lets(self, rows: Array, how: Array) -> Array:
-        """Whether groups let the packets out of these rows and into every interface, by the way they go."""
-        sets = self.set_of[rows]
-        near, peered, referenced = np.isin(how, (SAME_SUBNET, LOCAL)), how == PEERED, how == TRANSIT
-        out = self.out[sets] | np.where((near | peered)[None, :], self.out_ref[sets], 0).astype(self.kind)
-        into = self.into[:, rows].T[:, self.set_of] | np.where(
-            (near | peered | referenced)[None, :], self.into_ref[:, rows].T[:, self.set_of], 0
-        ).astype(self.kind)
-        sends, takes = (
-            (out == self.full) | self.open[sets][:, None],
-            (into == self.full) | self.open[self.set_of][None, :],
+    def lets(self, rows: Array, cols: Array, how: Array) -> Array:
+        """Whether groups let the packets out of these rows and into these columns, by the way they go."""
+        sets, theirs = self.set_of[rows], self.set_of[cols]
+        counts_out = np.isin(how, (SAME_SUBNET, LOCAL, PEERED))
+        counts_in = counts_out | (how == TRANSIT)
+        out, into = self.out[np.ix_(sets, cols)], self.into[np.ix_(theirs, rows)].T
+        if counts_out.any():
+            out = out | np.where(counts_out[None, :], self.out_ref[np.ix_(sets, cols)], 0)
+        if counts_in.any():
+            into = into | np.where(counts_in[None, :], self.into_ref[np.ix_(theirs, rows)].T, 0)
+        both: Array = ((out == self.full) | self.open[sets][:, None]) & (
+            (into == self.full) | self.open[theirs][None, :]
         )
-        both: Array = sends & takes
         return both
+
+
+def _members(held: Sequence[Interface]) -> dict[str, list[int]]:
+    """The places of the interfaces that carry each group."""
+    found: dict[str, list[int]] = {}
+    for place, one in enumerate(held):
+        for name in one.groups:
+            found.setdefault(name, []).append(place)
+    return found
 
 
 class _Way:
@@ -466,16 +494,6 @@ class _Way:
                 allowed |= hit
             open_bits &= ~hit
         return allowed
-
-    def enter(self, place: int, rows: Array) -> Array:
-        """What the attachment's subnet lets in from these rows, for those destinations that go over the transit gateway."""
-        over = np.isin(self.how[place], (TRANSIT, TRANSIT_BARE))
-        if place not in self.gate or not over.any():
-            return np.broadcast_to(self.full, (len(rows), len(self.board.held)))
-        entered: Array = np.where(over[None, :], self.into[self.gate[place]][rows][:, None], self.full).astype(
-            self.kind
-        )
-        return entered
 
     @cached_property
     def gates(self) -> Array:
