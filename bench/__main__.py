@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import netkit
+from bench.paths import paths
 from bench.peers import PEERS, QUERIES
 from netkit import flowlogs
 from netkit.flowlogs import read
@@ -219,7 +220,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=5_000_000)
     parser.add_argument("--large", type=int, default=20_000_000, help="records of the memory figure; 0 leaves it out")
     parser.add_argument("--times", type=int, default=3, help="runs of which the quickest counts")
-    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts"))
+    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts", "paths"))
     chosen = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; made by: python -m bench {' '.join(sys.argv[1:])}".rstrip()
@@ -235,6 +236,8 @@ def main() -> None:
             scanned()
         if chosen.only in (None, "starts"):
             starts()
+        if chosen.only in (None, "paths"):
+            paths(show)
 
 
 if __name__ == "__main__":
