@@ -155,6 +155,7 @@ class _Draft:
 
     @property
     def keys(self) -> frozenset[str]:
+        """Its changes, whatever their order."""
         return frozenset(change.key for change in self.changes)
 
 
@@ -261,12 +262,12 @@ def _ranked(now: Snapshot, question: Question, found: Ways, key: str) -> list[tu
 def _pair(snapshot: Snapshot, question: Question) -> Pair:
     """The interfaces at both ends, "internet" where an end is outside."""
 
-    def name(end: End) -> str:
+    def named(end: End) -> str:
         return end.interface.id if end.interface else "internet" if end.kind in ("internet", "address") else end.id
 
     source = find_end(snapshot.network, str(question.source), "source", question.vpc)
     destination = find_end(snapshot.network, str(question.destination), "destination", question.vpc)
-    return name(source), name(destination)
+    return named(source), named(destination)
 
 
 def _fix(yardstick: Yardstick, draft: _Draft, asked: Pair) -> Fix:
