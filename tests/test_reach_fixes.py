@@ -401,6 +401,27 @@ def test_the_internet_is_never_let_in_unasked() -> None:
     assert not none.works and "Elastic IP" in " ".join(none.remains)
 
 
+def test_ipv6_goes_out_by_an_egress_only_gateway() -> None:
+    net = Net()
+    net.vpc("vpc-a", "10.0.0.0/16", "2600:1f18::/56")
+    net.subnet("subnet-c", "vpc-a", "10.0.1.0/24", "2600:1f18:0:1::/64")
+    net.host("client", "subnet-c", "10.0.1.10", v6="2600:1f18:0:1::a")
+    net.tables["EgressOnlyInternetGateways"].append(
+        {"EgressOnlyInternetGatewayId": "eigw-1", "Attachments": [{"VpcId": "vpc-a", "State": "attached"}]}
+    )
+    best = fixes(net, destination="2a04:4e42::81")[0]
+    assert best.works and requests(best) == [
+        (
+            "create_route",
+            {
+                "RouteTableId": "rtb-a",
+                "DestinationIpv6CidrBlock": "2a04:4e42::81/128",
+                "EgressOnlyInternetGatewayId": "eigw-1",
+            },
+        )
+    ]
+
+
 def test_no_public_address_goes_out_by_nat() -> None:
     net = pair()
     net.igw("igw-1", "vpc-a")
