@@ -490,6 +490,22 @@ def test_block_public_access_is_excluded_only_when_asked() -> None:
     }
 
 
+def test_behind_a_nat_gateway_egress_alone_is_excluded() -> None:
+    net = pair()
+    net.igw("igw-1", "vpc-a")
+    net.subnet("subnet-n", "vpc-a", "10.0.9.0/24")
+    net.table("rtb-n", "vpc-a", "subnet-n")
+    net.route("rtb-n", "0.0.0.0/0", "igw-1")
+    net.nat("nat-1", "subnet-n", "10.0.9.9", "52.1.1.1")
+    net.route("rtb-a", "0.0.0.0/0", "nat-1")
+    net.tables["VpcBlockPublicAccessOptions"][0]["InternetGatewayBlockMode"] = "block-bidirectional"
+    best = fixes(net, destination="151.101.64.81", wide=True)[0]
+    assert best.works and requests(best)[0][1] == {
+        "SubnetId": "subnet-n",
+        "InternetGatewayExclusionMode": "allow-egress",
+    }
+
+
 def test_what_is_missing_and_what_cannot_be_is_named() -> None:
     net = groups(pair(), ALL, [])
     del net.tables["NetworkAcls"]

@@ -15,7 +15,7 @@ from netkit.plan import made
 from netkit.reach.changes import Call, Change
 from netkit.reach.fixes import Fix, fix_of, propose
 from netkit.reach.read import collect
-from netkit.reach.remedy import DRY_RUN_COLUMNS, dry_run, plan_fix, verify
+from netkit.reach.remedy import DRY_RUN_COLUMNS, dry_run, plan_fix, roll_back, verify
 from netkit.reach.snapshot import Snapshot
 from netkit.sandbox import reach_lab
 from netkit.sandbox.reach_lab import BY_NAME, CASES, Case
@@ -195,6 +195,19 @@ def test_what_differs_is_a_conflict_and_nothing_is_changed(
         plan.apply(armed=True)
     assert all(request.get("DryRun") for _, request in changing(seen))
     lab.call("ec2", entry.reverse.operation, **entry.reverse.request)
+
+
+def test_what_was_changed_since_is_not_taken_back(lab: Session, before: Snapshot, tmp_path: Path) -> None:
+    fix = fix_of(proposed(before, "two-blockers"))
+    plan_fix(lab, fix, folder=tmp_path).apply(armed=True)
+    with pytest.raises(NotArmedError):
+        roll_back(lab, fix, folder=tmp_path)
+    entry = next(one for one in fix.changes if one.component.startswith("acl-"))
+    lab.call("ec2", "replace_network_acl_entry", **{**entry.request.request, "CidrBlock": "10.99.0.0/16"})
+    with pytest.raises(ConflictError, match=r"nothing was taken back"):
+        roll_back(lab, fix, folder=tmp_path, armed=True)
+    lab.call("ec2", "replace_network_acl_entry", **entry.request.request)
+    assert set(roll_back(lab, fix, folder=tmp_path, armed=True)["outcome"]) == {"removed"}
 
 
 def test_what_aws_would_refuse_is_a_conflict(lab: Session, before: Snapshot, tmp_path: Path) -> None:

@@ -726,22 +726,30 @@ def _public_ways(spot: Spot) -> Ways:
 
 
 def _exclusion_ways(spot: Spot) -> Ways:
+    """An exclusion of the subnet at the gateway: for what goes out only where that is enough (facts 6.6)."""
     vpc = spot.blocker.where
-    ends = [one for one in (spot.ends[0].interface, spot.ends[1].interface) if one and one.vpc == vpc]
     if not spot.wide:
         return Ways(
             decide=f"whether {vpc} may be excluded from VPC Block Public Access: an account's owner turned it on for a reason; wide=True proposes the exclusion"
         )
-    if not ends:
-        return Ways(reason="the subnet to be excluded is not known")
-    subnet = spot.network.subnets[ends[0].subnet]
-    request = {"SubnetId": subnet.id, "InternetGatewayExclusionMode": "allow-bidirectional"}
-    why = f"{subnet.id} is excluded from VPC Block Public Access"
-    return Ways(((_change(
-        spot, subnet.id, why, subnet.scope, ("create_vpc_block_public_access_exclusion", request),
-        ("delete_vpc_block_public_access_exclusion", {"ExclusionId": exclusion_id(subnet.id)}),
+    hops = spot.verdict.forward
+    stop = next((place for place, hop in enumerate(hops) if spot.blocker.code in hop.codes), len(hops))
+    before = [hop.subnet for hop in reversed(hops[:stop]) if hop.subnet]  # the NAT gateway's subnet before the host's
+    own = [one.interface.subnet for one in spot.ends if one.interface and one.interface.vpc == vpc]
+    subnets = [name for name in dict.fromkeys((*before, *own)) if name in spot.network.subnets]
+    modes = ("allow-egress", "allow-bidirectional") if spot.egress else ("allow-bidirectional",)
+    choices = tuple((_exclusion(spot, name, mode),) for mode in modes for name in subnets)
+    return Ways(choices, reason="" if choices else "the subnet to be excluded is not known")
+
+
+def _exclusion(spot: Spot, name: str, mode: str) -> Change:
+    request = {"SubnetId": name, "InternetGatewayExclusionMode": mode}
+    return _change(
+        spot, name, f"{name} is excluded from VPC Block Public Access ({mode})", spot.network.subnets[name].scope,
+        ("create_vpc_block_public_access_exclusion", request),
+        ("delete_vpc_block_public_access_exclusion", {"ExclusionId": exclusion_id(name)}),
         "the id of the exclusion is AWS's answer; the one shown stands for it",
-    ),),))  # fmt: skip
+    )  # fmt: skip
 
 
 _WAYS: dict[str, Callable[[Spot], Ways]] = {

@@ -3,7 +3,7 @@
     plan = plan_fix(session, fix)      # reads, and asks AWS for a dry run of each change
     plan.apply(armed=True)
     verify(session, fix)               # collects again and traces
-    plan.teardown(armed=True)          # takes back what was made
+    roll_back(session, fix, armed=True)  # takes back what was made
 
 A rule, entry or route that is there already is kept, and teardown leaves it; one that differs, or a change that AWS would
 refuse, is a conflict, and then nothing is changed. Sources: botocore's EC2 model; EC2 API reference, "DryRun".
@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.errors import AwsError, CredentialsError, InputError
+from netkit.errors import AwsError, ConflictError, CredentialsError, InputError
 from netkit.model import Verdict
 from netkit.plan import LEDGER_FOLDER, Action, Find, Found, Owner, Plan, Ref, Request, Step, Undo
 from netkit.reach.changes import Call, Change, destination_of, has_peer, same_rule, target_of
@@ -140,6 +140,24 @@ def dry_run(session: Session, fix: Fix) -> pd.DataFrame:
         if _is_here(session, one)
     ]
     return pd.DataFrame(rows, columns=list(DRY_RUN_COLUMNS))
+
+
+def roll_back(session: Session, fix: Fix, *, folder: Path = LEDGER_FOLDER, armed: bool = False) -> pd.DataFrame:
+    """Take back what the plan of a fix made, in reverse order (plan.teardown), if all of it still is as it was made.
+
+    AWS deletes an entry by its number and a route by its destination, whatever is there now; so one that somebody has
+    changed since is a ConflictError, and nothing is taken back. Raises NotArmedError unless armed, InputError where the
+    plan was never applied.
+    """
+    plan = plan_fix(session, fix, dry_run=False, folder=folder)
+    changed = [step for step in plan.conflicts if plan.owner.ledger.made(step.key)]
+    if changed:
+        raise ConflictError(
+            f"{len(changed)} of {len(plan.steps)} changes are not as they were made, so nothing was taken back",
+            subject="; ".join(f"{step.name}: {', '.join(step.difference) or step.reason}" for step in changed),
+            hint="look at them by hand; plan.teardown(armed=True) takes back what is there all the same",
+        )
+    return plan.teardown(armed=armed)
 
 
 def verify(sessions: Session | Sequence[Session], fix: Fix, *, wait_s: float = 0.0, progress: bool = False) -> Verdict:
