@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,7 +29,7 @@ from netkit.reach.fixes import (
     revert,
 )
 from netkit.reach.remedy import _LOOKS
-from netkit.reach.snapshot import Snapshot
+from netkit.reach.snapshot import Snapshot, load_snapshot
 
 
 def fixes(net: Net, source: str = "client", destination: str = "server", **more: Any) -> list[Fix]:
@@ -345,6 +346,17 @@ def test_a_default_route_takes_what_is_for_a_peer(default: str) -> None:
     assert back[0].works and requests(back[0]) == requests(best)
 
 
+def test_a_gateways_own_table_is_left_alone() -> None:
+    net = pair()
+    net.igw("igw-1", "vpc-a")
+    net.route("rtb-a", "0.0.0.0/0", "igw-1")
+    net.host("public", "subnet-s", "10.0.2.50", public="52.2.2.2")
+    net.table("rtb-edge", "vpc-a", gateway="igw-1")
+    net.route("rtb-edge", "10.0.2.0/24", "eni-gone", "blackhole")
+    (fix,) = fixes(net, "151.101.64.81", "public")
+    assert not fix.works and fix.changes == () and "gateway's route table" in fix.remains[0]
+
+
 def test_a_transit_gateway_without_association_routes_or_zone() -> None:
     net = two_vpcs()
     net.subnet("subnet-a2", "vpc-a", "10.0.2.0/24", az="us-east-1b")
@@ -534,6 +546,27 @@ def test_frames_and_findings() -> None:
 
 # --- any network
 
+RECORDED = Path(__file__).parents[1].parent / "shared" / "data" / "reach" / "batfish"
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="../shared/data/reach is not here")
+def test_on_recorded_accounts() -> None:
+    works = 0
+    for folder in sorted(one for one in RECORDED.iterdir() if one.is_dir()):
+        snapshot, dice = load_snapshot(folder), Random(1)
+        ends = [
+            *sorted(one.id for one in snapshot.network.interfaces.values() if one.pairs),
+            "internet",
+            "151.101.64.81",
+        ]
+        for _ in range(12):
+            source, destination = dice.sample(ends, 2)
+            for fix in propose(snapshot, source=source, destination=destination, protocol="tcp", port=443):
+                held(snapshot, fix)
+                assert fix.works or fix.decide or fix.remains
+                works += fix.works
+    assert works > 20
+
 
 def random_net(dice: Random) -> Net:
     """Two VPCs that may be connected, hosts with groups, ACLs and routes as they fall."""
@@ -611,7 +644,7 @@ def net_has(net: Net, name: str) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
 def test_in_any_network_a_fix_opens_and_closes_nothing_else(seed: int) -> None:
     dice = Random(seed)

@@ -416,6 +416,10 @@ def _route_ways(spot: Spot) -> Ways:
     table = spot.network.tables.get(spot.blocker.component)
     if table is None:  # a VPN gateway that knows no route, or the like
         return _detour_ways(spot)
+    if table.gateways:
+        return Ways(
+            reason=f"{table.id} is a gateway's route table, which leads to interfaces and appliances of its VPC only"
+        )
     endpoint = _gateway_endpoint(spot, table.vpc)
     if endpoint:
         return Ways(((_endpoint_change(spot, endpoint),),))
