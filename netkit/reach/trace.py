@@ -500,7 +500,7 @@ def _way_back(leg: Leg) -> Leg | None:
         back.hop("internet", "internet", outbound=back.header())
         _back_from_internet(leg, back)
     elif leg.arrived == "vpc-endpoint":
-        back.hop(leg.at, "vpc-endpoint", outbound=back.header())
+        back.hop(leg.at, "vpc-endpoint", vpc=leg.vpc, outbound=back.header())
         into_vpc(back, leg.vpc, None)
     else:
         _back_from_edge(leg, back)

@@ -42,7 +42,7 @@ def path(verdict: Verdict, snapshot: Snapshot, *, title: str = "") -> Figure:
     if not legs:
         missing = "; ".join(str(one) for one in (*verdict.unknowns, *verdict.blockers)) or "there are no hops"
         return _nothing(words, missing[:160])
-    lanes = _lanes([hop for _, hops in legs for hop in hops], snapshot)
+    lanes = _lanes([hops for _, hops in legs], snapshot)
     height = 190 + len(legs) * (46 * len(lanes) + 60)
     figure = _figure(words, height=height, showlegend=False)
     total = len(lanes) + 1
@@ -89,11 +89,11 @@ def _placed(hops: Sequence[Hop]) -> list[str]:
     return places
 
 
-def _lanes(hops: Sequence[Hop], snapshot: Snapshot) -> dict[str, str]:
+def _lanes(legs: Sequence[Sequence[Hop]], snapshot: Snapshot) -> dict[str, str]:
     """Lanes in the order in which they are first met, with their labels."""
     network = snapshot.network
     lanes: dict[str, str] = {}
-    for place in _placed(hops):
+    for place in (place for hops in legs for place in _placed(hops)):
         if place in lanes:
             continue
         subnet, vpc = network.subnets.get(place), network.vpcs.get(place)

@@ -1,0 +1,83 @@
+"""A path drawn: every hop in a lane, green up to the first blocker; all pairs as a grid; the ends picked by widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from little_net import Net, pair, two_vpcs
+from test_reach_trace import balanced, behind_nat, peered, public, transited, with_s3
+
+from netkit.model import Verdict
+from netkit.reach.matrix import matrix
+from netkit.show import ends, grid, path, rule_table
+from netkit.show.paths import BEHIND, BLOCKED, OPEN
+
+
+def with_s3_route() -> Net:
+    net = with_s3()
+    net.route("rtb-a", "pl-s3", "vpce-s3")
+    return net
+
+
+@pytest.mark.parametrize(("make", "source", "destination"), [
+    (pair, "client", "server"), (two_vpcs, "client", "server"), (public, "internet", "web"), (behind_nat, "client", "internet"), (peered, "client", "server"),
+    (transited, "client", "server"), (with_s3, "client", "vpce-s3"), (with_s3_route, "client", "vpce-s3"), (balanced, "client", "front"),
+])  # fmt: skip
+def test_every_hop_is_drawn(make: Callable[[], Net], source: str, destination: str) -> None:
+    net = make()
+    verdict = net.ask(source, destination)
+    figure = path(verdict, net.snapshot())
+    drawn = [text for one in figure.data if one.mode == "markers+text" for text in one.hovertext]
+    assert len(drawn) == len(verdict.forward) + len(verdict.back)
+    for hop, text in zip([*verdict.forward, *verdict.back], drawn, strict=True):
+        assert hop.component in text
+
+
+def test_green_to_the_first_blocker_red_at_each() -> None:
+    net = pair()
+    net.acl("acl-c", "vpc-a", "subnet-c", entries=[])
+    net.group("sg-none", "vpc-a", [], [])
+    net.find("NetworkInterfaces", "eni-server")["Groups"] = [{"GroupId": "sg-none"}]
+    verdict = net.ask("client", "server")
+    marks = next(one for one in path(verdict, net.snapshot()).data if one.mode == "markers+text")
+    assert list(marks.marker.color) == [OPEN, OPEN, OPEN, BLOCKED, BEHIND, BEHIND, BLOCKED, BEHIND, BEHIND]
+    assert "SUBNET_ACL_RESTRICTION" in marks.hovertext[3]
+    assert list(rule_table(verdict)["blocked"])[:3] == [False, True, False]
+
+
+def test_without_hops_it_says_why() -> None:
+    verdict = Verdict("UNKNOWN", "a", "b", "tcp")
+    assert "there are no hops" in path(verdict, pair().snapshot()).layout.annotations[0].text
+
+
+def test_the_grid() -> None:
+    net = pair()
+    held = net.snapshot()
+    figure = grid(matrix(held, protocol="tcp", port=443), held)
+    assert figure.data[0].z.tolist() == [[0, 0], [0, 0]]
+    assert "client" in figure.data[0].x[0]
+
+
+def test_the_knobs_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+
+    class Place:
+        def update(self, frame: Any) -> None:
+            shown.append(frame)
+
+    monkeypatch.setattr(ends, "display", lambda value, **how: Place() if how.get("display_id") else None)
+    monkeypatch.setattr(ends, "panel", lambda *_: None)
+    net = public()
+    held = net.snapshot()
+    assert {"internet", "client", "web", "eni-web", "igw-1"} <= set(ends.end_choices(held))
+    asked = {"source": "client", "destination": "server", "vpc": "", "protocol": "tcp", "port": 443}
+    knobs = ends._Ends(held, asked, 443, -1)
+    knobs.show(net.ask("client", "server"))
+    knobs.destination.value = "internet"
+    assert "NOT REACHABLE" in knobs.help.value
+    assert list(shown[-1]["code"]) == ["IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"]
+    knobs.destination.value = "nobody"
+    assert "nothing in this snapshot is named nobody" in knobs.help.value
+    assert len(shown) == 1
