@@ -365,6 +365,7 @@ def _set_out(leg: Leg) -> None:
         out_of(leg, source.interface)
     else:
         _from_outside(leg, source, _home_vpc(leg.network, goal))
+    _must_be_the_goal(leg)
     if leg.arrived == "interface" and leg.end and (balancer := _balancer_at(leg.network, leg.end)):
         _through(leg, balancer, leg.end)
     elif (
@@ -556,12 +557,21 @@ def _home_again(back: Leg) -> None:
     if back.partial:
         back.unknowns.append(Unknown("client port", f"{back.partial[-1]}; name source_port to decide"))
     wanted = back.goal.interface
+    _must_be_the_goal(back)
     if back.arrived == "interface" and wanted and back.end and back.end.id != wanted.id:
         back.block(
             back.end.id, "NO_POSSIBLE_DESTINATION", f"the replies go to {back.end.id}, and not back to {wanted.id}"
         )
     elif not back.arrived and not back.blockers and not back.unknowns:
         back.block(back.at or back.goal.given, "NO_PATH", f"the replies do not come back to {back.goal.given}")
+
+
+def _must_be_the_goal(leg: Leg) -> None:
+    """Packets that end at a gateway or endpoint, where an interface is meant, have not arrived."""
+    goal = leg.goal
+    meant = goal.interface is not None and (goal.kind != "address" or not leg.forward)
+    if leg.arrived and meant and leg.arrived != "interface":
+        leg.block(leg.at, "NO_POSSIBLE_DESTINATION", f"the packets end at {leg.at}, and do not get to {goal.given}")
 
 
 def _verdict(leg: Leg, back: Leg | None, service: Service) -> Verdict:
