@@ -61,7 +61,9 @@ def test_a_cluster_reads_as_a_person_says_it() -> None:
         "nothing accepted: a security group or the inbound network ACL; that is its primary address, and the packets were sent to 10.0.1.16, "
         "which it carries as well"
     )
-    assert one["command"].endswith("-p source 10.0.1.72 -p destination 10.0.1.249 -p protocol tcp -p port 15017 -p vpc eni-b")
+    assert one["command"].endswith(
+        "-p source 10.0.1.72 -p destination 10.0.1.249 -p protocol tcp -p port 15017 -p vpc eni-b"
+    )
 
 
 def test_a_second_address_is_named_only_for_the_port_it_was_seen_on() -> None:

@@ -160,10 +160,17 @@ class Leg:
         return self.asked.header()
 
     def who(self) -> tuple[str, str]:
-        """Source and destination, for a sentence."""
-        return some_addresses(self.asked.spans("source"), self.family), some_addresses(
-            self.asked.spans("destination"), self.family
-        )
+        """Source and destination, for a sentence: the end itself where it stands for many addresses."""
+        told = []
+        for name, end in (("source", self.home), ("destination", self.goal)):
+            spans = self.asked.spans(name)
+            many = len(spans) > 2 or sum(high - low for low, high in spans) > 1 << 16
+            told.append(
+                f"any address of {end.given}".replace("any address of internet", "the internet")
+                if many and end.wide
+                else some_addresses(spans, self.family)
+            )
+        return told[0], told[1]
 
     def service(self) -> str:
         """Protocol and port, for a sentence; of the replies: from which port to which."""

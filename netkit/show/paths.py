@@ -50,7 +50,7 @@ def path(verdict: Verdict, snapshot: Snapshot, *, title: str = "") -> Figure:
         base = -row * (total + 0.6)
         _draw_lanes(figure, lanes, base, max(len(held) for _, held in legs), name)
         _draw_leg(figure, name, hops, verdict, lanes, base)
-    figure.update_xaxes(visible=False, range=[-1.9, max(len(hops) for _, hops in legs) - 0.2])
+    figure.update_xaxes(visible=False, range=[-2.6, max(len(hops) for _, hops in legs) - 0.2])
     figure.update_yaxes(visible=False)
     return figure.update_layout(plot_bgcolor="white", margin={"l": 12, "r": 12, "t": 56, "b": 12})
 
@@ -113,13 +113,13 @@ def _draw_lanes(figure: Figure, lanes: dict[str, str], base: float, width: int, 
         y = base - number
         tint = "#EEF4FA" if place.startswith("subnet-") else "#F7F7F2" if place.startswith("vpc-") else "#FBF3EA"
         figure.add_shape(
-            type="rect", x0=-1.85, x1=width - 0.3, y0=y - 0.46, y1=y + 0.46, fillcolor=tint, line_width=0, layer="below"
+            type="rect", x0=-2.55, x1=width - 0.3, y0=y - 0.46, y1=y + 0.46, fillcolor=tint, line_width=0, layer="below"
         )
         figure.add_annotation(
-            x=-1.8, y=y, text=label, showarrow=False, xanchor="left", font={"size": 11, "color": "#44525f"}
+            x=-2.5, y=y, text=label, showarrow=False, xanchor="left", font={"size": 11, "color": "#44525f"}
         )
     figure.add_annotation(
-        x=-1.8,
+        x=-2.5,
         y=base + 0.75,
         text=f"<b>{'the way there' if name == 'there' else 'the replies'}</b>",
         showarrow=False,
@@ -143,7 +143,7 @@ def _draw_leg(
             hoverinfo="skip",
         )
     texts = [
-        f"{_SHORT.get(hop.type, hop.type)}<br><span style='font-size:9px'>{(hop.name or hop.component)[:18]}</span>"
+        f"{_SHORT.get(hop.type, hop.type)}<br><span style='font-size:9px'>{(hop.name or hop.component)[:22]}</span>"
         for hop in hops
     ]
     figure.add_scatter(
