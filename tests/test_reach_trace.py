@@ -913,3 +913,60 @@ def test_without_a_table_nothing_is_guessed() -> None:
         verdict = trace(held.without(table), source="i-client", destination="i-server", port=443)
         assert verdict.status == "UNKNOWN", table
         assert table in [one.what for one in verdict.unknowns]
+
+
+# --- gateways as ends, and the gateway's own route table
+
+
+def test_a_gateway_route_table_sends_inbound_traffic_to_an_appliance() -> None:
+    net = public()
+    net.host("firewall", "subnet-c", "10.0.1.99", public="198.51.100.99")
+    net.table("rtb-edge", "vpc-a", gateway="igw-1")
+    assert net.ask("internet", "web").reachable  # only its local route yet
+    net.route("rtb-edge", "10.0.2.0/24", "eni-firewall")
+    assert codes(net.ask("internet", "web")) == ["ENI_SOURCE_DEST_CHECK_RESTRICTION"]
+    net.find("NetworkInterfaces", "eni-firewall")["SourceDestCheck"] = False
+    assert net.ask("internet", "web").unknowns[0].what == "i-firewall"
+    assert (
+        trace(net.snapshot().without("RouteTables"), source="internet", destination="web", port=443).status == "UNKNOWN"
+    )
+
+
+def test_gateways_as_ends() -> None:
+    net = peered()
+    assert net.ask("client", "pcx-1").reachable and net.ask("pcx-1", "server").reachable
+    net.group("sg-s", "vpc-b", [allow("tcp", (443, 443), "sg-a")], ALL)
+    net.find("NetworkInterfaces", "eni-server")["Groups"] = [{"GroupId": "sg-s"}]
+    verdict = net.ask("pcx-1", "server")  # whoever is behind the peering may carry that group, or not
+    assert (verdict.status, verdict.unknowns[0].code) == ("UNKNOWN", "UNKNOWN_PEERED_SGS")
+    net = transited()
+    for source, destination in (
+        ("client", "tgw-1"),
+        ("client", "tgw-attach-a"),
+        ("client", "tgw-attach-b"),
+        ("tgw-attach-a", "server"),
+        ("tgw-1", "server"),
+    ):
+        assert net.ask(source, destination).reachable, f"{source} {destination}"
+    net = public()
+    net.tables["VpnGateways"].append(
+        {"VpnGatewayId": "vgw-1", "VpcAttachments": [{"VpcId": "vpc-a", "State": "attached"}]}
+    )
+    assert codes(net.ask("vgw-1", "web")) == [
+        "return NO_POSSIBLE_DESTINATION"
+    ]  # the replies leave by the internet gateway
+    assert codes(net.ask("vgw-1", "198.51.100.80")) == ["VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"]
+
+
+def test_load_balancers_at_either_end() -> None:
+    net = balanced()
+    assert net.ask("front", "server", "tcp", 8080).reachable
+    assert "internet gateway is attached" in net.ask("internet", "front").blockers[0].because
+    net.igw("igw-1", "vpc-a")
+    net.route("rtb-a", "0.0.0.0/0", "igw-1")
+    net.find("NetworkInterfaces", "eni-lb")["PrivateIpAddresses"][0]["Association"] = {"PublicIp": "198.51.100.30"}
+    verdict = net.ask("internet", "front")
+    assert verdict.reachable
+    assert [hop.component for hop in verdict.back][:2] == ["i-server", "eni-server"]
+    assert verdict.back[-1].component == "internet"
+    assert any("no load balancer as an end" in note for note in verdict.notes)

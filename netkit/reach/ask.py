@@ -316,3 +316,20 @@ def analyzer_findings(theirs: Verdict, ours: Verdict, snapshot: Snapshot) -> lis
     if any(one.why.startswith(_NOT_ASKED) for one in theirs.unknowns):
         return []
     return [compare_finding(ours, theirs, rests_on(ours, snapshot))]
+
+
+def analyzer_after(
+    run: Run,
+    applied: Verdict | None,
+    ends: Mapping[str, str],
+    service: Mapping[str, Any],
+    budget_usd: float,
+    *,
+    analyzer: bool,
+) -> list[Finding]:
+    """AWS's analyzer asked once more after a fix was applied, on a new snapshot; nothing where it was not, or is not to be asked."""
+    if applied is None or not analyzer:
+        return []
+    now = collect(run.session)
+    plan = analyzer_plan(run, now, applied, ends, service, budget_usd)
+    return analyzer_findings(analyzer_verdict(run, plan, analyzer=True), applied, now)

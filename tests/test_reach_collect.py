@@ -1,0 +1,90 @@
+"""A snapshot is collected whole: every table, region and account, and what was denied is told apart from what is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from inprocess import account
+
+from netkit.errors import AccessError, InputError
+from netkit.reach import ask, load_snapshot, trace
+from netkit.reach.read import collect
+from netkit.reach.snapshot import TABLES, save_snapshot
+from netkit.sandbox import reach_lab
+from netkit.session import Session
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Session]:
+    with pytest.MonkeyPatch.context() as patch, account(patch) as session:
+        reach_lab.seed()
+        yield session
+
+
+ENDS = {"source": "peering-reachable-client", "destination": "peering-reachable-server", "protocol": "tcp", "port": 443}
+
+
+def test_every_table_has_a_row(lab: Session) -> None:
+    held = collect(lab, progress=False)
+    assert {row.table for row in held.coverage} == {key for key, table in TABLES.items() if table.operation}
+    assert {row.state for row in held.coverage} <= {"ok", "empty"}, [
+        str(row) for row in held.coverage if row.state not in ("ok", "empty")
+    ]
+    assert not held.network.damaged
+    assert trace(held, **ENDS).reachable
+    assert held.collected.endswith("Z")
+
+
+def test_saved_it_answers_the_same(lab: Session, tmp_path: Path) -> None:
+    held = collect(lab, progress=False)
+    again = load_snapshot(save_snapshot(held, tmp_path / "kept"))
+    assert trace(again, **ENDS) == trace(held, **ENDS)
+
+
+@pytest.mark.parametrize(("operation", "table"), [
+    ("describe_network_acls", "NetworkAcls"), ("describe_vpc_peering_connections", "VpcPeeringConnections"), ("describe_instances", "Reservations"),
+])  # fmt: skip
+def test_a_denied_call_is_unknown_and_not_empty(
+    lab: Session, monkeypatch: pytest.MonkeyPatch, operation: str, table: str
+) -> None:
+    real = Session.pages
+
+    def denied(self: Session, service: str, called: str, key: str, **request: object) -> list[dict[str, object]]:
+        if called == operation:
+            raise AccessError(f"AWS denied {service}:{called} (UnauthorizedOperation): you may not", subject=called)
+        return real(self, service, called, key, **request)
+
+    monkeypatch.setattr(Session, "pages", denied)
+    held = collect(lab, progress=False)
+    row = next(one for one in held.coverage if one.table == table)
+    assert row.state == "denied" and "you may not" in row.note
+    verdict = trace(held, **ENDS)
+    assert verdict.status == "UNKNOWN"
+    assert table in [one.what for one in verdict.unknowns]
+
+
+def test_regions_and_accounts_side_by_side(lab: Session) -> None:
+    other = replace(lab, account_id="210987654321")
+    held = collect([lab, other], regions=["us-east-1", "eu-west-1"], progress=False)
+    assert set(held.scopes) == {
+        (one, region) for one in ("123456789012", "210987654321") for region in ("us-east-1", "eu-west-1")
+    }
+    assert len({(row.account, row.region, row.table) for row in held.coverage}) == len(held.coverage)
+
+
+def test_another_account_is_written_as_profile_and_number(lab: Session, tmp_path: Path) -> None:
+    class Run:
+        session, folder = lab, tmp_path
+
+        def path(self, source: str) -> str:
+            return source
+
+    with pytest.raises(InputError, match="does not name an account"):
+        ask.snapshot(Run(), others=["audit"])
+    held = ask.snapshot(Run())
+    assert trace(held, **ENDS).reachable
+    kept = list((tmp_path / "snapshots").iterdir())
+    assert load_snapshot(kept[0]).tables.keys() == held.tables.keys()
