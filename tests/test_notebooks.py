@@ -100,7 +100,8 @@ def run(path: Path, out: Path, **values: str) -> tuple[Finding, ...]:
 
 def test_start_here(tmp_path: Path) -> None:
     findings = run(ROOT / "notebooks/00_start_here.ipynb", tmp_path)
-    assert [one.code for one in findings] == ["START-READY"]
+    assert [one.code for one in findings] == ["START-READY", "FLOW-COVERAGE-GAP"]
+    assert "without a flow log" in findings[1].claim  # the lab's VPCs: only the shops are logged
 
 
 def test_provision_twice_makes_nothing_twice(tmp_path: Path) -> None:
