@@ -24,11 +24,12 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 WINGS = ("flowlogs", "reach", "mirror", "cloudwatch")
-CORE = {"errors", "model", "net", "session", "plan", "policy", "costs"}
+CORE = {"errors", "model", "net", "packets", "session", "plan", "policy", "costs"}
 PURE = (
     "errors",
     "model",
     "net",
+    "packets",
     "costs",
     "policy",
     "flowlogs.fields",
@@ -43,7 +44,6 @@ PURE = (
         for name in (
             "snapshot",
             "network",
-            "packets",
             "filters",
             "ends",
             "leg",

@@ -17,8 +17,8 @@ from packet_oracle import Packet, delivered
 
 from netkit.errors import NetkitError
 from netkit.model import Coverage, Verdict
+from netkit.packets import Box, Packets
 from netkit.reach import load_snapshot, matrix
-from netkit.reach.packets import Box, Packets
 from netkit.reach.snapshot import TABLES, Snapshot
 from netkit.reach.trace import trace
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from netkit.errors import AccessError, BudgetError, InputError
 from netkit.model import Finding, Unknown, Verdict
+from netkit.packets import blocks
 from netkit.plan import Plan
 from netkit.reach.answers import compare_finding, verdict_of
 from netkit.reach.compare import compare_snapshots
@@ -20,7 +21,6 @@ from netkit.reach.fixes import CHANGE_COLUMNS, OPENS_COLUMNS, Fix, changes_frame
 from netkit.reach.intents import check_intents, load_intents
 from netkit.reach.matrix import matrix
 from netkit.reach.network import Network
-from netkit.reach.packets import blocks
 from netkit.reach.provision import asked, plan_question
 from netkit.reach.read import await_analysis, collect
 from netkit.reach.remedy import plan_fix, verify

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from netkit.errors import InputError
 from netkit.model import Unknown
 from netkit.net import NOT_PUBLIC, parse_address
+from netkit.packets import ANY_ADDRESS, Span, blocks, outside
 from netkit.reach.network import Address, Balancer, Block, Interface, Network, address_of, block_of
-from netkit.reach.packets import ANY_ADDRESS, Span, blocks, outside
 
 # What a question can start from or lead to; the words are AWS's resource types.
 KINDS = {

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from netkit.model import Rule, Unknown
+from netkit.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span
 from netkit.reach.network import Acl, AclEntry, Group, GroupRule, Network, rule_words
-from netkit.reach.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span
 
 
 @dataclass(frozen=True, slots=True)

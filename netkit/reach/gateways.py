@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netkit.model import Unknown
 from netkit.net import ICMP, TCP, UDP
+from netkit.packets import Packets, Span, meet, outside
 from netkit.reach.leg import REMAPPED, Leg, Place, Translation, named, some_addresses
 from netkit.reach.network import (
     Endpoint,
@@ -15,7 +16,6 @@ from netkit.reach.network import (
     Route,
     block_of,
 )
-from netkit.reach.packets import Packets, Span, meet, outside
 from netkit.reach.walk import (
     at_instance,
     check_state,

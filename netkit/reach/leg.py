@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from netkit.model import Blocker, Header, Hop, Rule, Unknown
 from netkit.net import ICMP, TCP, UDP
+from netkit.packets import ANY_ADDRESS, ANY_PORT, Packets, Span, blocks, port_text, service_text
 from netkit.reach.ends import End
 from netkit.reach.filters import Decision
 from netkit.reach.network import (
@@ -16,7 +17,6 @@ from netkit.reach.network import (
     Network,
     Subnet,
 )
-from netkit.reach.packets import ANY_ADDRESS, ANY_PORT, Packets, Span, blocks, port_text, service_text
 
 REMAPPED: Span = (1024, 65535)  # ports that NAT gateways and load balancers use (facts 6.3, REMAP_EPHEMERAL_PORT)
 HOPS_AT_MOST = 64

@@ -16,10 +16,10 @@ import pandas as pd
 
 from netkit.model import VERDICTS
 from netkit.net import TCP, UDP
+from netkit.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span, meet
 from netkit.reach.gateways import PRIVATE_SPANS
 from netkit.reach.leg import REMAPPED
 from netkit.reach.network import Acl, Attachment, Group, Interface, Network, Route, RouteTable, Subnet
-from netkit.reach.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span, meet
 from netkit.reach.snapshot import Snapshot
 from netkit.reach.trace import LINUX, WINDOWS, service_of, trace
 from netkit.reach.walk import NO_HOST, acl_for, amazon_addresses, table_for

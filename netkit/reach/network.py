@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from netkit.net import ICMP, ICMPV6, TCP, UDP
-from netkit.reach.packets import ANY_PORT, ANY_PROTOCOL, Span, icmp_text, port_text, protocol_text
+from netkit.packets import ANY_PORT, ANY_PROTOCOL, Span, icmp_text, port_text, protocol_text
 from netkit.reach.snapshot import Scope, Snapshot
 
 Thing = TypeVar("Thing")

@@ -14,6 +14,7 @@ from typing import Any
 
 from netkit.model import Blocker, Header, Hop, Verdict
 from netkit.net import ICMP, ICMPV6, NOT_PUBLIC, TCP, UDP, protocol_number
+from netkit.packets import ANY_PROTOCOL, Box, Packets
 from netkit.reach.changes import (
     ROUTE_TARGETS,
     Call,
@@ -28,7 +29,6 @@ from netkit.reach.changes import (
 from netkit.reach.ends import End, find_end
 from netkit.reach.filters import acl_allows
 from netkit.reach.network import Interface, Network, address_of, block_of
-from netkit.reach.packets import ANY_PROTOCOL, Box, Packets
 from netkit.reach.snapshot import Scope, Snapshot
 from netkit.reach.trace import trace
 from netkit.reach.walk import table_for

@@ -12,11 +12,7 @@ from dataclasses import dataclass, replace
 from netkit.errors import InputError
 from netkit.model import Blocker, Unknown, Verdict
 from netkit.net import ICMP, ICMPV6, TCP, UDP, parse_port, protocol_number
-from netkit.reach import gateways  # noqa: F401  (it says what routes to gateways do)
-from netkit.reach.ends import End, find_end, public_spans, which_vpc
-from netkit.reach.leg import REMAPPED, Leg, Place
-from netkit.reach.network import Balancer, Endpoint, Interface, Listener, Network, TargetGroup
-from netkit.reach.packets import (
+from netkit.packets import (
     ANY_ADDRESS,
     ANY_PORT,
     ANY_PROTOCOL,
@@ -28,6 +24,10 @@ from netkit.reach.packets import (
     port_text,
     protocol_text,
 )
+from netkit.reach import gateways  # noqa: F401  (it says what routes to gateways do)
+from netkit.reach.ends import End, find_end, public_spans, which_vpc
+from netkit.reach.leg import REMAPPED, Leg, Place
+from netkit.reach.network import Balancer, Endpoint, Interface, Listener, Network, TargetGroup
 from netkit.reach.snapshot import Snapshot
 from netkit.reach.transit import leave_transit, transit_table
 from netkit.reach.walk import (

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from netkit.model import Rule, Unknown
 from netkit.net import TCP, UDP
+from netkit.packets import Packets, port_text
 from netkit.reach.filters import Decision, Peer, acl_allows, groups_allow
 from netkit.reach.leg import HOPS_AT_MOST, REMAPPED, Leg, Place, Translation, asks, filtered, named, some_addresses
 from netkit.reach.network import (
@@ -24,7 +25,6 @@ from netkit.reach.network import (
     Subnet,
     block_of,
 )
-from netkit.reach.packets import Packets, port_text
 
 _AMAZON = [block_of(text) for text in ("169.254.0.0/16", "fd00:ec2::/32")]
 # Interfaces that are part of the network and not of a host: nothing ends there.
