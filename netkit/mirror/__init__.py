@@ -1,0 +1,7 @@
+"""Traffic mirroring: set up safely, and proved from the packets to show what it should."""
+
+from __future__ import annotations
+
+from netkit.mirror.filters import MirrorFilter, MirrorSession, MirrorTarget, Rule, parse_filter, stolen
+
+__all__ = ["MirrorFilter", "MirrorSession", "MirrorTarget", "Rule", "parse_filter", "stolen"]
