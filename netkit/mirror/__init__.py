@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netkit.mirror.capture import Capture, read_capture
 from netkit.mirror.filters import MirrorFilter, MirrorSession, MirrorTarget, Rule, parse_filter, stolen
 
-__all__ = ["MirrorFilter", "MirrorSession", "MirrorTarget", "Rule", "parse_filter", "stolen"]
+__all__ = ["Capture", "MirrorFilter", "MirrorSession", "MirrorTarget", "Rule", "parse_filter", "read_capture", "stolen"]

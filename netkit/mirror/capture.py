@@ -1,0 +1,286 @@
+"""What is in a mirror's capture: conversations, what was left out and why, when, and from which files. Pure.
+
+Files are read block by block, so memory stays flat however long the capture is. A damaged or cut-off file ends in a count
+and a warning; a file that is no capture, or holds no mirrored packet but other traffic, is refused with SourceError.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from netkit.errors import InputError, SourceError
+from netkit.mirror.conversations import COLUMNS, GAP_COLUMNS, Conversations
+from netkit.mirror.decode import NOTES, OUTCOMES, Decoder, Packets
+from netkit.mirror.pcap import LINK_TYPES, FileNotes, first_time, frames
+from netkit.model import Window
+from netkit.net import ICMP, ICMPV6, UDP, protocol_name
+
+SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
+_RING = re.compile(
+    r"^(?P<ring>.*)_(?P<number>\d{5,})_(?P<time>\d{14})(?:\.\w+)*$"
+)  # as dumpcap and tshark -b name files
+_SLOTS = 4096  # of the timeline; its step doubles when they do not suffice
+# What every host says of itself, whether or not a mirror works: not a sign of a capture of something else.
+_NOISE_PROTOCOLS = (ICMP, 2, ICMPV6)  # 2 is IGMP
+_NOISE_PORTS = {(UDP, port) for port in (53, 67, 68, 123, 137, 138, 161, 162, 546, 547, 1900, 5353, 5355)}
+
+DAMAGE = {
+    "frames_cut_off": "last frames of a file of which only a part was written",
+    "damaged_bytes": "bytes behind a damaged header, left unread (the column bytes counts them)",
+    "wrong_length": "frames whose own length is said to be less than what was kept of them",
+    "capture_dropped": "frames that the capturing host says it dropped (pcapng interface statistics)",
+}
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One mirror capture.
+
+    conversations  one row a conversation, earliest first: vni, outer_source, outer_target, protocol, source, source_port,
+                   destination, destination_port (ports <NA> where there are none), packets, bytes, packets_back,
+                   bytes_back (bytes of IP packets, as flow logs count), first, last (UTC), tcp_flags, tcp_flags_back (the
+                   flags seen, or-ed), handshake (complete, not finished, refused, no answer, answer only, request only,
+                   not seen; "" unless TCP), retransmissions, late (came after packets that follow them), each with its
+                   _back, truncated and truncated_by_capture (packets), truncated_to (the longest inner frame that was cut, bytes),
+                   lost_bytes, lost_bytes_back (bytes of a TCP stream that were never seen). source is who began: the
+                   sender of the SYN, else the end that was seen first.
+    counters       counter, packets, bytes, means: the first OUTCOMES rows add up to all frames, the rest are notes
+    timeline       start (UTC), packets, bytes, truncated, lost_bytes per `step` seconds, empty spans left out
+    gaps           time (UTC), conversation (row), back, bytes: where a TCP stream has a hole
+    files          file, kind, link, packets, size (bytes), first, last (UTC)
+    """
+
+    conversations: pd.DataFrame
+    counters: pd.DataFrame
+    timeline: pd.DataFrame
+    gaps: pd.DataFrame
+    files: pd.DataFrame
+    step: int = 1
+    warnings: tuple[str, ...] = ()
+    other: tuple[tuple[str, int], ...] = field(default=())
+
+    def count(self, counter: str) -> int:
+        """The packets of one counter. Raises KeyError for a counter that does not exist."""
+        found = dict(zip(self.counters["counter"], self.counters["packets"], strict=True))
+        return int(found[counter])
+
+    @property
+    def window(self) -> Window | None:
+        """From the first mirrored packet to the last, or None where there is none."""
+        if self.conversations.empty:
+            return None
+        first, last = self.conversations["first"].min(), self.conversations["last"].max()
+        return Window(first.to_pydatetime(), (last + pd.Timedelta("1us")).to_pydatetime())
+
+    def __str__(self) -> str:
+        if self.conversations.empty:
+            return f"{self.count('frames'):,} frames, none of them mirrored"
+        vnis = ", ".join(str(one) for one in sorted(self.conversations["vni"].unique()))
+        return f"{self.count('in_conversations'):,} mirrored packets in {len(self.conversations):,} conversations, VNI {vnis}, {self.window}"
+
+    def _repr_html_(self) -> str:
+        lines = [str(self), *self.warnings]
+        return "".join(f"<div>{html.escape(line)}</div>" for line in lines)
+
+
+def capture_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The capture files behind a path, a folder, a pattern (mirror_*.pcap.gz) or several of them, by name.
+
+    Raises InputError where there is none.
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    found: list[Path] = []
+    for one in map(Path, given):
+        if one.is_dir():
+            inside = sorted(path for path in one.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
+            if not inside:
+                raise InputError("the folder holds no capture file", subject=str(one), hint=f"files end in {', '.join(SUFFIXES)}")  # fmt: skip
+            found += inside
+        elif one.is_file():
+            found.append(one)
+        else:
+            matches = sorted(one.parent.glob(one.name)) if any(sign in one.name for sign in "*?[") else []
+            if not matches:
+                raise InputError("there is no such capture file", subject=str(one), hint="give a file, a folder, or a pattern as captures/*.pcap.gz")  # fmt: skip
+            found += matches
+    if not found:
+        raise InputError("no capture file was given", hint="give a file, a folder, or a pattern as captures/*.pcap.gz")
+    return list(dict.fromkeys(found))
+
+
+def read_capture(
+    paths: str | Path | Iterable[str | Path], *, progress: bool = False, incomplete: bool = False
+) -> Capture:
+    """What a capture (a file, a ring of files, a folder or pattern) shows of a mirror.
+
+    Files are taken in the order of their first frames. incomplete: read a ring although a file of it is missing; this ends in a warning.
+    Raises InputError where there is no file, and SourceError for a file that is no capture, a link type without IP, two
+    link types in one file, a ring with a file missing, and frames of something else with none that a mirror sent.
+    """
+    files = capture_files(paths)
+    missing = _missing(files)
+    if missing and not incomplete:
+        raise SourceError(
+            f"the ring lacks {missing[0]}{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}",
+            subject=", ".join(path.name for path in files[:3]) + (" ..." if len(files) > 3 else ""),
+            hint="fetch the missing file, or read the rest with incomplete=True: what it held will show as loss",
+        )
+    if len(files) > 1:
+        files = sorted(files, key=lambda path: (first_time(path), path.name))
+    reading = _Reading(files)
+    with tqdm(total=sum(path.stat().st_size for path in files), unit="B", unit_scale=True, desc="capture", disable=not progress, leave=False) as bar:  # fmt: skip
+        for notes in reading.notes:
+            for some in frames(notes.path, notes, bar.update):
+                reading.take(reading.decoder.decode(some))
+    capture = reading.capture([f"the ring lacks {one}" for one in missing])
+    _refuse_other_traffic(capture, reading.decoder)
+    return capture
+
+
+def _missing(files: Sequence[Path]) -> list[str]:
+    """Files that a ring's numbers say were there, by number. A capture begun again counts from 1."""
+    rings: dict[str, list[tuple[str, int]]] = {}
+    for path in files:
+        if match := _RING.match(path.name):
+            rings.setdefault(f"{path.parent}/{match['ring']}", []).append((match["time"], int(match["number"])))
+    missing = []
+    for ring, members in rings.items():
+        numbers = [number for _, number in sorted(members)]
+        for before, after in zip(numbers, numbers[1:], strict=False):
+            if after != 1:
+                missing += [f"{Path(ring).name}_{number:05d}" for number in range(before + 1, after)]
+    return missing
+
+
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.notes = [FileNotes(path) for path in files]
+        self.decoder = Decoder()
+        self.conversations = Conversations()
+        self.step = 1
+        self.slots: Counter[int] = Counter()
+        self.sums: dict[int, list[int]] = {}
+
+    def take(self, some: Packets | None) -> None:
+        if some is not None:
+            self._time(some)
+            self.conversations.add(some)
+
+    def _time(self, some: Packets) -> None:
+        slots, codes = np.unique(some.time // (self.step * 1_000_000_000), return_inverse=True)
+        sums = [np.bincount(codes, weights) for weights in (None, some.size, some.truncated)]
+        for slot, *values in zip(slots.tolist(), *(one.tolist() for one in sums), strict=True):
+            known = self.sums.setdefault(slot, [0, 0, 0])
+            for place, value in enumerate(values):
+                known[place] += int(value)
+        while len(self.sums) > _SLOTS:
+            self._coarser()
+
+    def _coarser(self) -> None:
+        self.step *= 2
+        merged: dict[int, list[int]] = {}
+        for slot, values in self.sums.items():
+            known = merged.setdefault(slot // 2, [0, 0, 0])
+            for place, value in enumerate(values):
+                known[place] += value
+        self.sums = merged
+
+    def capture(self, warnings: Sequence[str]) -> Capture:
+        conversations, gaps = self.conversations.frame()
+        problems = [problem for notes in self.notes for problem in notes.problems]
+        return Capture(
+            conversations,
+            self._counters(),
+            self._timeline(gaps),
+            gaps,
+            self._files(),
+            self.step,
+            (*warnings, *problems),
+            tuple((_service(*key), count) for key, count in self.decoder.other.most_common(5)),
+        )
+
+    def _counters(self) -> pd.DataFrame:
+        count, size = self.decoder.count, self.decoder.bytes
+        count["inner_fragments_alone"], size["inner_fragments_alone"] = self.conversations.alone
+        count["frames_cut_off"] = sum(notes.cut_off for notes in self.notes)
+        size["damaged_bytes"] = sum(notes.damaged_bytes for notes in self.notes)
+        count["wrong_length"] = sum(notes.wrong_length for notes in self.notes)
+        count["capture_dropped"] = sum(notes.interface_dropped for notes in self.notes)
+        count["frames"] = self.decoder.seen
+        size["frames"] = sum(size[name] for name in OUTCOMES)
+        means = {"frames": "all frames of the capture"} | OUTCOMES | NOTES | DAMAGE
+        rows = [(name, count[name], size[name], text) for name, text in means.items()]
+        return pd.DataFrame(rows, columns=["counter", "packets", "bytes", "means"])
+
+    def _timeline(self, gaps: pd.DataFrame) -> pd.DataFrame:
+        slots = sorted(self.sums)
+        lost: Counter[int] = Counter()
+        for when, size in zip(gaps["time"].astype("int64").tolist(), gaps["bytes"].tolist(), strict=True):
+            lost[when // (self.step * 1_000_000_000)] += size
+        return pd.DataFrame(
+            {
+                "start": pd.to_datetime(np.array(slots, "int64") * self.step, unit="s", utc=True),
+                "packets": np.array([self.sums[slot][0] for slot in slots], "int64"),
+                "bytes": np.array([self.sums[slot][1] for slot in slots], "int64"),
+                "truncated": np.array([self.sums[slot][2] for slot in slots], "int64"),
+                "lost_bytes": np.array([lost[slot] for slot in slots], "int64"),
+            }
+        )
+
+    def _files(self) -> pd.DataFrame:
+        frame = pd.DataFrame(
+            {
+                "file": [notes.path.name for notes in self.notes],
+                "kind": [notes.kind for notes in self.notes],
+                "link": [LINK_TYPES.get(notes.link_type, "") for notes in self.notes],
+                "packets": [notes.frames for notes in self.notes],
+                "size": [notes.path.stat().st_size for notes in self.notes],
+            }
+        )
+        for name in ("first", "last"):
+            times = [getattr(notes, name) if notes.frames else None for notes in self.notes]
+            frame[name] = pd.to_datetime(pd.array(times, "Int64"), unit="ns", utc=True)
+        return frame
+
+
+def _service(protocol: int, port: int) -> str:
+    return protocol_name(protocol) if port < 0 else f"{protocol_name(protocol)}/{port}"
+
+
+def _refuse_other_traffic(capture: Capture, decoder: Decoder) -> None:
+    """A capture full of other packets is no empty mirror: most likely the wrong file, or the wrong interface."""
+    talk = {
+        key: count for key, count in decoder.other.items() if key[0] not in _NOISE_PROTOCOLS and key not in _NOISE_PORTS
+    }
+    envelopes = sum(capture.count(name) for name in OUTCOMES if not name.startswith("outer_"))
+    if talk and not envelopes and not capture.count("outer_later_fragments"):
+        most = ", ".join(f"{_service(*key)} ({count:,})" for key, count in Counter(talk).most_common(3))
+        raise SourceError(
+            f"the capture holds no mirrored packet, but {sum(talk.values()):,} others: {most}",
+            subject=", ".join(capture.files["file"].head(3)),
+            hint="capture on the mirror target's interface with -f 'udp port 4789'; if that stays empty, the mirror is silent",
+        )
+
+
+def packets_of(paths: str | Path | Iterable[str | Path]) -> Iterator[Packets]:
+    """The inner packets themselves, block by block, as columns: to look into one conversation."""
+    decoder = Decoder()
+    for path in capture_files(paths):
+        for some in frames(path, FileNotes(path)):
+            packets = decoder.decode(some)
+            if packets is not None:
+                yield packets
+
+
+__all__ = ["COLUMNS", "GAP_COLUMNS", "Capture", "capture_files", "packets_of", "read_capture"]
