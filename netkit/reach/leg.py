@@ -49,6 +49,7 @@ class Leg:
     goal     the end to get to; home: the end that the packets come from
     way      forward, or return
     crossed  the gateways on the way, by kind; arrived: where it ended, "" while it has not
+    one_way  no replies are asked for
     """
 
     network: Network
@@ -71,6 +72,7 @@ class Leg:
     assumed: bool = False
     inner_back: list[Hop] = field(default_factory=list)  # replies from a load balancer's target to the load balancer
     let_by: dict[str, str] = field(default_factory=dict)  # interface -> the group that let the packets through
+    one_way: bool = False
 
     @property
     def forward(self) -> bool:

@@ -47,11 +47,15 @@ _BOTH_FAMILIES = ("internet", "internet-gateway")
 
 @dataclass(frozen=True)
 class Service:
-    """What is asked for: protocol and port (or ICMP type and code), and the client's port if it is given."""
+    """What is asked for: protocol and port (or ICMP type and code), and the client's port if it is given.
+
+    one_way: only the way there counts, as for a sender that expects no answer.
+    """
 
     protocol: Span
     port: Span
     source_port: Span | None
+    one_way: bool = False
 
     def words(self) -> tuple[str, str]:
         """Protocol and port as a verdict has them."""
@@ -73,6 +77,7 @@ def trace(
     icmp_type: int | None = None,
     icmp_code: int | None = None,
     vpc: str = "",
+    one_way: bool = False,
 ) -> Verdict:
     """Whether packets get from source to destination and the replies back, and every reason why not.
 
@@ -83,12 +88,13 @@ def trace(
                for a Windows one, else 1024-65535. Replies let through to only some of them make UNKNOWN
     icmp_type, icmp_code   the message; without them a ping: an echo request and its reply
     vpc        the VPC that is meant where an address or name is in several: its id or Name, or an interface in it
+    one_way    only the way there counts: for a sender that expects no answer, as copies of mirrored packets
 
     Raises InputError for an unknown id, for one that cannot be an end, an ambiguous name, a port out of range or beside a
     protocol that has none.
     """
     network = snapshot.network
-    service = _service(protocol, port, source_port, icmp_type, icmp_code)
+    service = replace(_service(protocol, port, source_port, icmp_type, icmp_code), one_way=one_way)
     vpc = which_vpc(network, vpc)
     ends = find_end(network, str(source), "source", vpc), find_end(network, str(destination), "destination", vpc)
     missing = [end.missing for end in ends if end.missing]
@@ -197,10 +203,10 @@ def _trace(network: Network, source: End, destination: End, service: Service, fa
     packets, lacking = _packets(network, source, destination, service, family)
     if lacking:
         return Verdict("UNKNOWN", source.given, destination.given, *service.words(), unknowns=[lacking])
-    leg = Leg(network, "forward", source, destination, packets, packets)
+    leg = Leg(network, "forward", source, destination, packets, packets, one_way=service.one_way)
     leg.notes = [*source.notes, *destination.notes]
     _set_out(leg)
-    back = _way_back(leg) if leg.arrived else None
+    back = _way_back(leg) if leg.arrived and not service.one_way else None
     if not leg.arrived and leg.blockers and not leg.unknowns:
         _had_it_arrived(leg)
     return _verdict(leg, back, service)
@@ -576,6 +582,8 @@ def _must_be_the_goal(leg: Leg) -> None:
 
 def _verdict(leg: Leg, back: Leg | None, service: Service) -> Verdict:
     blockers = _once(leg.blockers + (back.blockers if back else []))
+    if service.one_way:
+        blockers = [one for one in blockers if one.leg == "forward"]
     unknowns = list(dict.fromkeys(leg.unknowns + (back.unknowns if back else [])))
     if not leg.arrived and not blockers and not unknowns:
         unknowns = [Unknown(leg.goal.given, "the walk ended without an answer", "NO_PATH")]
@@ -714,7 +722,7 @@ def _to_target(
     if problem := _zones(balancer, group, zone, where):
         return Verdict(problem[0], balancer.name, name, "tcp", blockers=problem[1], unknowns=problem[2])
     protocol = leg.asked.boxes[0].protocol
-    service = Service(protocol, (port, port), REMAPPED)
+    service = Service(protocol, (port, port), REMAPPED, leg.one_way)
     if balancer.kind == "network" and group.preserves is None:
         return Verdict(
             "UNKNOWN",
@@ -782,6 +790,8 @@ def _preserved(leg: Leg, origin: End, end: End, service: Service) -> Verdict:
         Packets(leg.family, tuple(boxes)),
     )
     out_of(there, entry)
+    if service.one_way:
+        return _verdict(there, None, service)
     back = Leg(leg.network, "return", end, origin, there.asked.reply(), there.live.reply())
     between(back, one, entry)
     return _verdict(there, back, service)
