@@ -22,6 +22,7 @@ UNCONFIRMED = "prices are third-party quotes for us-east-1, not confirmed agains
 PRICES: dict[str, float] = {
     "athena_usd_per_tb": 5.00,
     "insights_usd_per_gb": 0.005,
+    "mirror_session_usd_per_hour": 0.015,
     "nat_usd_per_gb": 0.045,
     "reachability_analysis_usd": 0.10,
     "s3_usd_per_gb_month": 0.023,

@@ -375,17 +375,17 @@ class Plan:
         request = _resolved(now.request, answers)
         if _unresolved(request):
             raise StepFailed(f"the step {step.key} needs what an earlier step did not answer", subject=now.command)
-        self._intend(now, request)
+        self._intend(now, request, answers)
         answers[step.key] = self._called(now, request, answers)
         if now.action == Action.CREATE:
             _settle(self.owner.session, step, request)
         return (step.key, step.resource, step.name, f"{now.action}d", now.reason)
 
-    def _intend(self, step: Step, request: Request) -> None:
+    def _intend(self, step: Step, request: Request, answers: Mapping[str, Request]) -> None:
         self.owner.ledger.write(
             "intent", step.key, run=self.run_id, account=self.owner.session.account_id, region=self.owner.session.region,
             action=str(step.action), resource=step.resource, name=step.name, service=step.service, operation=step.operation,
-            request=request, undo=_undo(step, {}), undone_with="" if step.undo else "what it belongs to", after=step.after,
+            request=request, undo=_undo(step, answers), undone_with="" if step.undo else "what it belongs to", after=step.after,
         )  # fmt: skip
 
     def _called(self, step: Step, request: Request, answers: Mapping[str, Request]) -> Request:
@@ -658,7 +658,7 @@ def _undo(step: Step, answers: Mapping[str, Request]) -> dict[str, Any] | None:
         return None
     own = {**answers, "": answers[step.key]} if step.key in answers else answers
     request = _plain(_resolved(step.undo.request, own))
-    guards = [asdict(one) for one in step.undo.guards]
+    guards = [asdict(one) | {"request": _plain(_resolved(one.request, own))} for one in step.undo.guards]
     return {
         "service": step.undo.service, "operation": step.undo.operation, "request": request, "guards": guards, "by_tag": step.undo.by_tag,
     }  # fmt: skip

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from netkit.errors import InputError, SourceError
 from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorTarget, Rule
+from netkit.mirror.ids import check_id
 from netkit.mirror.limits import SESSIONS_PER_INTERFACE, source_type
 from netkit.model import Coverage, Window
 from netkit.session import Session, aws_errors
@@ -47,21 +48,9 @@ METRICS = {
 METRIC_PERIOD_S = 300
 CAPTURES = (".pcap", ".pcapng", ".cap")
 
-_ID = re.compile(r"(?P<prefix>[a-z]+)-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Interfaces that AWS takes as sources: of type interface; of those that a service manages, only RDS's and ElastiCache's.
 _MANAGED_SOURCES = ("amazon-rds", "amazon-elasticache", "RDSNetworkInterface", "ElastiCache")
-
-
-def check_id(word: str, *prefixes: str, role: str = "") -> str:
-    """The id, when it is a prefix with 8 or 17 hexadecimal digits. Raises InputError, as AWS would refuse it."""
-    match = _ID.fullmatch(str(word).strip())
-    if match is None or match["prefix"] not in prefixes:
-        raise InputError(
-            f"{str(word)[:80]!r} is not an id that AWS takes{f' as {role}' if role else ''}",
-            hint=f"{' or '.join(f'{one}-' for one in prefixes)} and 8 or 17 hexadecimal digits",
-        )
-    return str(word).strip()
 
 
 # ------------------------------------------------------------------------------------------------------ mirror records
