@@ -12,7 +12,7 @@ import botocore.client
 import pytest
 from moto import mock_aws
 
-from netkit.sandbox import flowlogs_api, network_insights, reach_api
+from netkit.sandbox import flowlogs_api, mirror_api, network_insights, reach_api
 from netkit.session import Session
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -34,6 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch, region: str = REGION) -> Iterator[S
     flowlogs_api.install()
     reach_api.install()
     network_insights.install()
+    mirror_api.install()
     with mock_aws():
         yield Session("aws", ACCOUNT, region, "me", _boto3(region))
 

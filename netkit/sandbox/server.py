@@ -19,7 +19,7 @@ from moto.s3.models import S3Backend
 from werkzeug.serving import make_server
 
 from netkit import sandbox
-from netkit.sandbox import athena, delivery, flowlogs_api, logs_insights, network_insights, reach_api, world
+from netkit.sandbox import athena, delivery, flowlogs_api, logs_insights, mirror_api, network_insights, reach_api, world
 
 REGION = "us-east-1"
 SEED = 20261119
@@ -30,6 +30,7 @@ def install() -> None:
     flowlogs_api.install()
     reach_api.install()
     network_insights.install()
+    mirror_api.install()
     AthenaBackend.start_query_execution = athena.start_query_execution  # type: ignore[method-assign]
     AthenaResponse.get_query_execution = _get_query_execution  # type: ignore[method-assign]
     AthenaResponse.start_query_execution = _start_query_execution  # type: ignore[method-assign]
