@@ -370,7 +370,7 @@ def _ng_frames(block: bytes, packets: list[int], section: _Section, notes: FileN
         )
     if not fits.any():
         return
-    ticks = (words[at + 12].astype(np.int64) << 32) | words[at + 16]
+    ticks = (words[at + 12].astype(np.uint64) << np.uint64(32)) | words[at + 16].astype(np.uint64)
     time = np.where(simple, 0, _nanoseconds(ticks, number, section))
     yield _noted(Frames(data, start[fits], captured[fits], length[fits], time[fits], notes.link_type), notes)
 
@@ -380,7 +380,7 @@ def _nanoseconds(ticks: Array, number: Array, section: _Section) -> Array:
     time = np.zeros(len(ticks), np.int64)
     for one, (unit, offset) in enumerate(zip(section.ticks, section.offset, strict=True)):
         mine = number == one
-        seconds, rest = np.divmod(ticks[mine], unit)
+        seconds, rest = (part.astype(np.int64) for part in np.divmod(ticks[mine], np.uint64(unit)))
         if unit > 1_000_000_000:
             fraction = (rest.astype(np.float64) * (1e9 / unit)).astype(np.int64)
         else:

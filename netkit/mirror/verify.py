@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from netkit.mirror.capture import Capture
@@ -32,6 +33,7 @@ from netkit.mirror.expected import (
     without_reply,
 )
 from netkit.mirror.filters import MirrorFilter, MirrorSession, Stolen, stolen
+from netkit.mirror.pcap import Array
 from netkit.model import Coverage, Finding, Severity, Status, Window
 from netkit.net import protocol_name
 
@@ -211,9 +213,7 @@ def _outer_source(look: Look) -> Iterator[Finding]:
 def _stolen(look: Look) -> Iterator[Finding]:
     if not look.stolen:
         return
-    taken = look.flows
-    for _, mirror in look.before:
-        taken = taken[decided(taken[["direction", "protocol", "source", "source_port", "destination", "destination_port", "packets"]], mirror)["action"] == "accept"]  # fmt: skip
+    taken = look.flows[_taken_first(look, look.flows)]
     came = int(taken["packets"].sum())
     by = {one.by.id or str(one.by.number): one.by.number for one in look.stolen}
     names = ", ".join(f"session {number} ({name})" if name != str(number) else f"session {number}" for name, number in by.items())  # fmt: skip
@@ -261,8 +261,9 @@ def _one_way(look: Look) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _taken_first(look: Look, rows: pd.DataFrame) -> Any:
-    taken = pd.Series(False, index=rows.index).to_numpy()
+def _taken_first(look: Look, rows: pd.DataFrame) -> Array:
+    """Which rows a session with a lower number takes."""
+    taken = np.zeros(len(rows), bool)
     for _, mirror in look.before:
         taken |= (decided(rows, mirror)["action"] == "accept").to_numpy()
     return taken
