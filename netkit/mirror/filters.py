@@ -319,7 +319,7 @@ def stolen(
 
 # -------------------------------------------------------------------------------------------- a filter from a few words
 
-_LINE = re.compile(r"^(?:(?P<name>[A-Za-z][\w .-]*?):)?\s*(?P<words>.+)$")
+_LINE = re.compile(r"^(?:(?P<name>[A-Za-z][\w-]*):\s+)?(?P<words>.+)$")
 
 
 @dataclass(frozen=True)
