@@ -457,6 +457,8 @@ class Shop:
         size = some.out_bytes if request else some.back_bytes
         given = some.packets_out if request else some.packets_back
         packets = given if given is not None else np.maximum(4, size // 1300 + 2)
+        # What packets can hold (RFC 9293): 20 bytes of IP header and 20 of TCP, 4 more in the SYN (MSS), at most 1500 on the wire.
+        size = np.clip(size, 40 * packets + 4, 1500 * packets - 1456)
         client_port = 1024 + (some.client_port * 31 + some.start) % 64000 if leg.nat else some.client_port
         ports = (client_port, some.server_port) if request else (some.server_port, client_port)
         self.records.add(
