@@ -392,7 +392,8 @@ def _in_the_way(others: Sequence[Record], request: Request) -> Found | None:
     """A number or place that somebody took since the plan was made."""
     taken = [one["TrafficMirrorSessionId"] for one in others if one["SessionNumber"] == request["SessionNumber"]]
     if taken:
-        return Found(Action.CONFLICT, f"{taken[0]} took session number {request['SessionNumber']}", difference=("plan again: another number is free",))  # fmt: skip
+        line = f"{taken[0]} took session number {request['SessionNumber']} since; plan again"
+        return Found(Action.CONFLICT, "its number is taken", difference=(line,))
     if len(others) >= SESSIONS_PER_INTERFACE:
         return Found(Action.CONFLICT, f"the interface has {len(others)} sessions", difference=("AWS takes three",))
     return None
