@@ -7,11 +7,13 @@ and a warning; a file that is no capture, or holds no mirrored packet but other 
 from __future__ import annotations
 
 import html
+import ipaddress
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,8 @@ _SLOTS = 4096  # of the timeline; its step doubles when they do not suffice
 _NOISE_PROTOCOLS = (ICMP, 2, ICMPV6)  # 2 is IGMP
 _NOISE_PORTS = {(UDP, port) for port in (53, 67, 68, 123, 137, 138, 161, 162, 546, 547, 1900, 5353, 5355)}
 
+PACKET_COLUMNS = ("time", "back", "bytes", "sequence", "acknowledged", "flags", "payload", "truncated")
+FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 DAMAGE = {
     "frames_cut_off": "last frames of a file of which only a part was written",
     "damaged_bytes": "bytes behind a damaged header, left unread (the column bytes counts them)",
@@ -67,6 +71,7 @@ class Capture:
     step: int = 1
     warnings: tuple[str, ...] = ()
     other: tuple[tuple[str, int], ...] = field(default=())
+    paths: tuple[Path, ...] = field(default=(), repr=False)
 
     def count(self, counter: str) -> int:
         """The packets of one counter. Raises KeyError for a counter that does not exist."""
@@ -80,6 +85,20 @@ class Capture:
             return None
         first, last = self.conversations["first"].min(), self.conversations["last"].max()
         return Window(first.to_pydatetime(), (last + pd.Timedelta("1us")).to_pydatetime())
+
+    def packets(self, conversation: int) -> pd.DataFrame:
+        """The packets of one conversation (its row), read from the files again: PACKET_COLUMNS.
+
+        time (UTC), back (whether it goes to who began), bytes (IP packet), sequence, acknowledged (TCP, else <NA>), flags
+        ("SYN ACK"), payload (bytes), truncated. Raises InputError for a row that does not exist.
+        """
+        if not 0 <= conversation < len(self.conversations):
+            raise InputError(
+                f"there is no conversation {conversation}", hint=f"rows are 0 to {len(self.conversations) - 1}"
+            )
+        row = self.conversations.iloc[conversation]
+        there, back = _ends(row), _ends(row, back=True)
+        return pd.concat([_rows(some, there, back) for some in packets_of(self.paths)], ignore_index=True)
 
     def __str__(self) -> str:
         if self.conversations.empty:
@@ -208,6 +227,7 @@ class _Reading:
             self.step,
             (*warnings, *problems),
             tuple((_service(*key), count) for key, count in self.decoder.other.most_common(5)),
+            tuple(notes.path for notes in self.notes),
         )
 
     def _counters(self) -> pd.DataFrame:
@@ -273,6 +293,44 @@ def _refuse_other_traffic(capture: Capture, decoder: Decoder) -> None:
         )
 
 
+def _ends(row: pd.Series[Any], *, back: bool = False) -> dict[str, int]:
+    """What the packets of one direction of a conversation have in their columns."""
+    names = ("source", "destination")
+    wanted = {"vni": int(row["vni"]), "protocol": int(row["protocol"])}
+    wanted |= _halves("outer_source", row["outer_source"]) | _halves("outer_target", row["outer_target"])
+    for column, name in zip(names, reversed(names) if back else names, strict=True):
+        port = row[f"{name}_port"]
+        wanted |= _halves(column, row[name]) | {f"{column}_port": -1 if pd.isna(port) else int(port)}
+    return wanted
+
+
+def _halves(name: str, address: str) -> dict[str, int]:
+    number = int(ipaddress.ip_address(address))
+    return {f"{name}_high": number >> 64, name: number & (2**64 - 1)}
+
+
+def _rows(some: Packets, there: Mapping[str, int], back: Mapping[str, int]) -> pd.DataFrame:
+    masks = [
+        np.logical_and.reduce([getattr(some, name) == value for name, value in ends.items()]) for ends in (there, back)
+    ]
+    keep = np.flatnonzero(masks[0] | masks[1])
+    tcp = some.tcp[keep]
+    return pd.DataFrame(
+        {
+            "time": pd.to_datetime(some.time[keep], unit="ns", utc=True), "back": masks[1][keep] & ~masks[0][keep], "bytes": some.size[keep],
+            "sequence": pd.array(np.where(tcp, some.sequence[keep], np.nan), "Int64"),
+            "acknowledged": pd.array(np.where(tcp, some.acknowledged[keep], np.nan), "Int64"),
+            "flags": [flag_names(flags) for flags in some.flags[keep].tolist()],
+            "payload": some.payload[keep], "truncated": some.truncated[keep] | some.truncated_by_capture[keep],
+        }
+    )  # fmt: skip
+
+
+def flag_names(flags: int) -> str:
+    """TCP flags in words, as "SYN ACK" (RFC 9293)."""
+    return " ".join(name for place, name in enumerate(FLAGS) if flags >> place & 1)
+
+
 def packets_of(paths: str | Path | Iterable[str | Path]) -> Iterator[Packets]:
     """The inner packets themselves, block by block, as columns: to look into one conversation."""
     decoder = Decoder()
@@ -283,4 +341,13 @@ def packets_of(paths: str | Path | Iterable[str | Path]) -> Iterator[Packets]:
                 yield packets
 
 
-__all__ = ["COLUMNS", "GAP_COLUMNS", "Capture", "capture_files", "packets_of", "read_capture"]
+__all__ = [
+    "COLUMNS",
+    "GAP_COLUMNS",
+    "PACKET_COLUMNS",
+    "Capture",
+    "capture_files",
+    "flag_names",
+    "packets_of",
+    "read_capture",
+]

@@ -1,6 +1,14 @@
 """Figures and widgets, made from frames. The only importer of plotly and ipywidgets."""
 
 from netkit.show.ends import path_explorer
+from netkit.show.mirrors import (
+    conversation_explorer,
+    mirror_map,
+    mirror_timeline,
+    mirrored_beside_logged,
+    packet_ladder,
+    rule_grid,
+)
 from netkit.show.paths import grid, path, rule_table
 from netkit.show.plots import (
     coverage_strip,
@@ -15,6 +23,7 @@ from netkit.show.plots import (
 from netkit.show.widgets import explorer
 
 __all__ = [
-    "coverage_strip", "egress_bars", "explorer", "grid", "hop_ladder", "path", "path_explorer", "reject_heatmap", "rule_table", "scan_scatter", "talkers", "tcp_outcomes",
+    "conversation_explorer", "coverage_strip", "egress_bars", "explorer", "grid", "hop_ladder", "mirror_map", "mirror_timeline",
+    "mirrored_beside_logged", "packet_ladder", "path", "path_explorer", "reject_heatmap", "rule_grid", "rule_table", "scan_scatter", "talkers", "tcp_outcomes",
     "timeline",
 ]  # fmt: skip
