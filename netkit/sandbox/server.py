@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.athena.models import AthenaBackend
 from moto.athena.responses import AthenaResponse
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.logs.models import LogsBackend
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -19,7 +20,17 @@ from moto.s3.models import S3Backend
 from werkzeug.serving import make_server
 
 from netkit import sandbox
-from netkit.sandbox import athena, delivery, flowlogs_api, logs_insights, mirror_api, network_insights, reach_api, world
+from netkit.sandbox import (
+    athena,
+    delivery,
+    flowlogs_api,
+    logs_insights,
+    mirror_api,
+    mirror_world,
+    network_insights,
+    reach_api,
+    world,
+)
 
 REGION = "us-east-1"
 SEED = 20261119
@@ -40,6 +51,9 @@ def install() -> None:
     for name in ("start_query", "filter_log_events", "get_log_events", "describe_log_streams"):
         _before(LogsBackend, name, _look_in_group)
     _before(LogsBackend, "describe_log_groups", _look_in_groups)
+    for name in ("get_metric_data", "get_metric_statistics"):
+        _before(CloudWatchBackend, name, _look_at_metrics)
+    _before(CloudWatchBackend, "list_metrics", _list_metrics)
 
 
 def _get_query_execution(self: AthenaResponse) -> str:
@@ -72,7 +86,9 @@ def _before(owner: type, name: str, look: Callable[..., None]) -> None:
 
 def _look_in_bucket(backend: S3Backend, bucket: Any, key: str | None = "", *_: Any, **more: Any) -> None:
     name = getattr(bucket, "name", bucket)
-    delivery.deliver_to(str(name), str(key or more.get("prefix") or more.get("key_name") or ""))
+    wanted = str(key or more.get("prefix") or more.get("key_name") or "")
+    delivery.deliver_to(str(name), wanted)
+    mirror_world.deliver_to(str(name), wanted)
 
 
 def _look_in_group(backend: LogsBackend, groups: Any = "", *_: Any, **more: Any) -> None:
@@ -85,6 +101,16 @@ def _look_in_groups(backend: LogsBackend, *_: Any, **more: Any) -> None:
     for name in list(backend.groups):
         if name.startswith(str(more.get("log_group_name_prefix") or "\0")):
             delivery.deliver_to_log_group(name)
+
+
+def _look_at_metrics(backend: CloudWatchBackend, *asked: Any, **more: Any) -> None:
+    if "Mirror" in repr((asked, more)):
+        mirror_world.deliver_metrics()
+
+
+def _list_metrics(backend: CloudWatchBackend, token: Any, namespace: str | None, *_: Any, **more: Any) -> None:
+    if namespace in (None, "AWS/EC2"):
+        mirror_world.deliver_metrics()
 
 
 def serve(home: str) -> None:
