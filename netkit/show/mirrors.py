@@ -63,7 +63,7 @@ def mirror_map(sessions: pd.DataFrame, targets: pd.DataFrame, filters: pd.DataFr
     )  # fmt: skip
     for x, words, anchor in ((0, "source interface", "left"), (0.5, "filter", "center"), (1, "target", "right")):
         figure.add_annotation(
-            x=x, y=1.06, xref="paper", yref="paper", text=words, showarrow=False, xanchor=anchor, font={"color": _FAINT}
+            x=x, y=1.16, xref="paper", yref="paper", text=words, showarrow=False, xanchor=anchor, font={"color": _FAINT}
         )
     return figure
 
@@ -93,14 +93,14 @@ def rule_grid(coverage: pd.DataFrame, *, title: str = "Which rules of the filter
     cells = ["direction", "number", "action", "rule", "conversations", "packets", "bytes", "state"]
     white = ["white"] * len(coverage)
     words = [text.split(" ", 3)[-1] for text in coverage["rule"].tolist()]
-    figure = _figure(title, height=130 + 30 * len(coverage))
+    figure = _figure(title, height=170 + 30 * len(coverage))
     figure.add_trace(
         go.Table(
             columnwidth=[9, 8, 8, 44, 13, 12, 14, 13],
             header={"values": ["", "number", "action", "packets named", *cells[4:]], "align": "left", "fill_color": "#eef2f5"},
             cells={
                 "values": [coverage["direction"], coverage["number"], coverage["action"], words, *(coverage[name] for name in cells[4:])],
-                "align": ["left"] * 4 + ["right"] * 3 + ["left"], "height": 28, "format": [None] * 4 + [",d"] * 3,
+                "align": ["left"] * 4 + ["right"] * 3 + ["left"], "height": 28, "format": [None] * 4 + [",d"] * 3 + [None],
                 "fill_color": [white] * 7 + [[_pale(_RULE_STATES[state]) for state in coverage["state"]]],
             },
         )
