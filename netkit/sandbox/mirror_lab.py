@@ -66,7 +66,7 @@ MIRRORS = (
     Mirror("replies-missing", "a filter with rules for requests only", "web-2", ("web: tcp 80",), 1002, directions=("ingress",)),
     Mirror("port-closed", "the target's security group does not admit UDP 4789", "bastion", ("ssh: tcp 22", "calls: tcp 22 to 10.0.0.0/16"), 1003, target="analyser-closed"),
     Mirror("wrong-vni", "the session's VNI was changed after the capture", "db-primary", ("db: tcp 5432", "copies: tcp 5432 to 10.0.21.0/24"), 1004, earlier_vni=1040),
-    Mirror("truncated", "a packet length of 128 bytes", "app-2", _APP, 1005, length=128),
+    Mirror("truncated", "a packet length of 128 bytes", "app-2", ("app: tcp 8080", "calls: tcp 443,5432 to 0.0.0.0/0"), 1005, length=128),
     Mirror("second-session", "a session with a lower number takes the calls to the database", "app-3", _APP, 1006, number=2),
     Mirror("database-audit", "the session that takes them", "app-3", ("db: tcp 5432 to 10.0.20.0/24",), 1016),
     Mirror("loss", "the source has no bandwidth left for all copies", "app-1", ("tcp",), 1007),
