@@ -264,7 +264,7 @@ class Lab:
     def capturing(self, path: Path, tool: str, snap: int = 9216) -> Iterator[None]:
         """Capture on the analyser while the body runs; at the end all that was on its way is in the file."""
         plain = (
-            ["tcpdump", "--immediate-mode", "-U", "-Z", "root", "-n"]
+            ["tcpdump", "--immediate-mode", "-U", "-Z", "root", "-n", "-B", "16384"]
             if tool == "tcpdump"
             else ["dumpcap", "-q", "-B", "16"]
         )
