@@ -23,9 +23,9 @@ RULE = {
 }
 
 
-@pytest.fixture
-def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    with account(monkeypatch) as session:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Session]:
+    with pytest.MonkeyPatch.context() as patch, account(patch) as session:
         yield session
 
 
@@ -61,6 +61,13 @@ class Lab:
         request = {"TrafficMirrorFilterId": self.filter} | RULE | more
         return self.call("create_traffic_mirror_filter_rule", **request)["TrafficMirrorFilterRule"]
 
+    def own(self, thing: str) -> Any:
+        """The filters, rules, targets or sessions of this lab, as AWS tells them."""
+        name, value = ("filter", self.filter) if thing.startswith("filter") else ("target", self.target)
+        given = [{"Name": f"traffic-mirror-{name}-id", "Values": [value]}]
+        told = self.call(f"describe_traffic_mirror_{thing}", Filters=given)
+        return next(rows for key, rows in told.items() if key.startswith("TrafficMirror"))
+
     def refused(self, operation: str, **request: Any) -> str:
         with pytest.raises(AwsError) as caught:
             self.call(operation, **request)
@@ -68,8 +75,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(empty: Session) -> Lab:
-    return Lab(empty)
+def lab(shared: Session) -> Lab:
+    return Lab(shared)
 
 
 def test_what_is_made_is_told_and_reads_as_it_was_meant(lab: Lab) -> None:
@@ -81,16 +88,16 @@ def test_what_is_made_is_told_and_reads_as_it_was_meant(lab: Lab) -> None:
         TrafficMirrorFilterId=lab.filter,
         AddNetworkServices=["amazon-dns"],
     )
-    told = lab.call("describe_traffic_mirror_filters")["TrafficMirrorFilters"]
+    told = lab.own("filters")
     found = MirrorFilter.of(told[0])
     assert sorted(found.rules, key=str) == sorted(WEB.rules, key=str)
     assert (found.network_services, found.id) == (("amazon-dns",), lab.filter)
     assert [rule["RuleNumber"] for rule in told[0]["IngressFilterRules"]] == [100, 200, 300]
-    target = MirrorTarget.of(lab.call("describe_traffic_mirror_targets")["TrafficMirrorTargets"][0])
+    target = MirrorTarget.of(lab.own("targets")[0])
     assert (target.kind, target.resource) == ("network-interface", lab.analyser)
     source = lab.host()
     made = lab.mirror(source, 3, PacketLength=128, VirtualNetworkId=77, Description="one")
-    session = MirrorSession.of(lab.call("describe_traffic_mirror_sessions")["TrafficMirrorSessions"][0])
+    session = MirrorSession.of(lab.own("sessions")[0])
     assert (session.interface, session.target, session.filter) == (source, lab.target, lab.filter)
     assert (session.number, session.packet_length, session.vni, session.owner) == (3, 128, 77, ACCOUNT)
     assert session.id == made["TrafficMirrorSessionId"]
@@ -160,7 +167,7 @@ def test_rules_are_modified_and_checked_again(lab: Lab) -> None:
 def test_rules_that_aws_refuses(lab: Lab, more: dict[str, Any], code: str) -> None:
     request = {"TrafficMirrorFilterId": lab.filter} | RULE | more
     assert lab.refused("create_traffic_mirror_filter_rule", **request) == code
-    assert lab.call("describe_traffic_mirror_filter_rules")["TrafficMirrorFilterRules"] == []
+    assert lab.own("filter_rules") == []
 
 
 def test_a_number_is_used_once_per_direction_and_the_eleventh_rule_is_refused(lab: Lab) -> None:
@@ -196,7 +203,7 @@ def test_sessions_that_aws_refuses(lab: Lab, more: dict[str, Any], code: str) ->
         "SessionNumber": 1,
     }
     assert lab.refused("create_traffic_mirror_session", **request | more) == code
-    assert lab.call("describe_traffic_mirror_sessions")["TrafficMirrorSessions"] == []
+    assert lab.own("sessions") == []
 
 
 def test_sources(lab: Lab) -> None:
@@ -253,14 +260,14 @@ def test_what_is_used_is_not_deleted_and_a_filter_takes_its_rules_along(lab: Lab
     assert lab.refused("delete_traffic_mirror_session", TrafficMirrorSessionId=session) == "InvalidTrafficMirrorSessionId.NotFound"  # fmt: skip
     lab.call("delete_traffic_mirror_filter", TrafficMirrorFilterId=lab.filter)
     lab.call("delete_traffic_mirror_target", TrafficMirrorTargetId=lab.target)
-    assert lab.call("describe_traffic_mirror_filter_rules")["TrafficMirrorFilterRules"] == []
-    assert lab.call("describe_traffic_mirror_targets")["TrafficMirrorTargets"] == []
+    assert lab.own("filter_rules") == []
+    assert lab.own("targets") == []
 
 
 def test_a_rule_is_deleted_by_itself(lab: Lab) -> None:
     name = lab.rule()["TrafficMirrorFilterRuleId"]
     lab.call("delete_traffic_mirror_filter_rule", TrafficMirrorFilterRuleId=name)
-    assert lab.call("describe_traffic_mirror_filters")["TrafficMirrorFilters"][0]["IngressFilterRules"] == []
+    assert lab.own("filters")[0]["IngressFilterRules"] == []
     assert lab.refused("delete_traffic_mirror_filter_rule", TrafficMirrorFilterRuleId=name) == "InvalidTrafficMirrorFilterRuleId.NotFound"  # fmt: skip
 
 
@@ -283,9 +290,9 @@ def test_dry_runs_change_nothing(lab: Lab) -> None:
         ("describe_traffic_mirror_sessions", {}),
     ):
         assert lab.refused(operation, DryRun=True, **request) == "DryRunOperation"
-    told = lab.call("describe_traffic_mirror_sessions")["TrafficMirrorSessions"]
+    told = lab.own("sessions")
     assert [one["VirtualNetworkId"] != 3 for one in told] == [True]
-    assert lab.call("describe_traffic_mirror_filters")["TrafficMirrorFilters"][0]["IngressFilterRules"] == []
+    assert lab.own("filters")[0]["IngressFilterRules"] == []
 
 
 def test_tags_filters_and_pages(lab: Lab) -> None:
@@ -310,12 +317,16 @@ def test_tags_filters_and_pages(lab: Lab) -> None:
     source = lab.host()
     lab.mirror(source, 4)
     for key, value in (("network-interface-id", source), ("session-number", "4"), ("owner-id", ACCOUNT)):
-        told = lab.call("describe_traffic_mirror_sessions", Filters=[{"Name": key, "Values": [value]}])
+        given = [("traffic-mirror-target-id", lab.target), (key, value)]
+        told = lab.call(
+            "describe_traffic_mirror_sessions", Filters=[{"Name": one, "Values": [two]} for one, two in given]
+        )
         assert len(told["TrafficMirrorSessions"]) == 1
-    for _ in range(6):
-        lab.call("create_traffic_mirror_filter")
-    first = lab.call("describe_traffic_mirror_filters", MaxResults=5)
-    rest = lab.call("describe_traffic_mirror_filters", MaxResults=5, NextToken=first["NextToken"])
+    for number in range(8):
+        lab.call("create_traffic_mirror_filter", Description=f"page {number}")
+    paged = {"Filters": [{"Name": "description", "Values": ["page ?"]}], "MaxResults": 5}
+    first = lab.call("describe_traffic_mirror_filters", **paged)
+    rest = lab.call("describe_traffic_mirror_filters", **paged, NextToken=first["NextToken"])
     assert (len(first["TrafficMirrorFilters"]), len(rest["TrafficMirrorFilters"]), "NextToken" in rest) == (5, 3, False)
     assert lab.refused("describe_traffic_mirror_filters", MaxResults=1001) == "InvalidParameterValue"
     unknown = "tms-0123456789abcdef0"
