@@ -22,7 +22,7 @@ from netkit.mirror.pcap import frames as read_frames
 from netkit.mirror.verify import verify
 from netkit.sandbox import delivery, mirror_world, server, traffic, world
 from netkit.sandbox.mirror_lab import BUCKET, BY_NAME, MIRRORS, SCENARIO, Mirror, target_id
-from netkit.sandbox.mirror_packets import Way, expand
+from netkit.sandbox.mirror_packets import Packet, Way, expand
 from netkit.sandbox.pcap import pcap_bytes, write_pcap
 from netkit.session import Session
 
@@ -196,11 +196,17 @@ def test_records_that_no_packets_can_have_are_refused() -> None:
 # ----------------------------------------------------------------------------------------------- packets and records
 
 
+def copied(host: str) -> list[Packet]:
+    """The packets of a host in the window that are in its flow log: all but those to and from Amazon's DNS."""
+    whole = mirror_world.packets(SCENARIO, host)
+    return [one for one in whole if not {one.way.source, one.way.destination} & set(mirror_world.RESOLVERS)]
+
+
 @pytest.mark.parametrize("host", ["bastion", "web-2", "app-1", "db-primary", "alb-a"])
 def test_every_record_has_its_packets(host: str) -> None:
     counted: Counter[Way] = Counter()
     sizes: Counter[Way] = Counter()
-    for packet in mirror_world.packets(SCENARIO, host):
+    for packet in copied(host):
         counted[packet.way] += 1
         sizes[packet.way] += len(packet.body)
         assert packet.way.start <= packet.time / 10**9 < packet.way.end + 1
@@ -313,7 +319,7 @@ def test_sessions_of_one_interface_share_the_packets_and_each_goes_to_one(folder
     first, second = read_capture(folder / "database-audit"), read_capture(folder / "second-session")
     assert set(first.conversations["destination_port"]) == {5432}
     assert 5432 not in set(second.conversations["destination_port"])
-    assert total(first) + total(second) == len(mirror_world.packets(SCENARIO, "app-3"))
+    assert total(first) + total(second) == len(copied("app-3"))
 
 
 def total(capture: Capture) -> int:
@@ -321,7 +327,7 @@ def total(capture: Capture) -> int:
 
 
 def test_truncated_frames_are_as_long_as_the_session_says(folder: Path) -> None:
-    whole = mirror_world.packets(SCENARIO, "app-2")
+    whole = copied("app-2")
     found = read_capture(folder / "truncated").conversations
     assert found["truncated"].sum() == sum(len(packet.body) + 14 > 128 for packet in whole)
     assert set(found["truncated_to"]) - {0} == {128}
@@ -333,7 +339,7 @@ def test_metrics_and_captures_say_the_same_of_a_source_that_loses(lab: Session, 
     sent = told["NetworkPacketsMirrorIn"] + told["NetworkPacketsMirrorOut"]
     skipped = told["NetworkPacketsSkipMirrorIn"] + told["NetworkPacketsSkipMirrorOut"]
     assert total(capture) == sent
-    assert sent + skipped == len(mirror_world.packets(SCENARIO, "app-1"))
+    assert sent + skipped == len(copied("app-1"))
     assert 0.03 < skipped / sent < 0.15
     size = capture.conversations[["bytes", "bytes_back"]].to_numpy().sum()
     assert told["NetworkMirrorIn"] + told["NetworkMirrorOut"] == size
@@ -365,6 +371,21 @@ def test_what_a_user_changes_shows_in_the_next_look(lab: Session, tmp_path: Path
     lab.call("ec2", "modify_traffic_mirror_session", **name, VirtualNetworkId=mirror.vni, RemoveFields=["packet-length"])  # fmt: skip
     lab.call("ec2", "delete_traffic_mirror_filter_rule", TrafficMirrorFilterRuleId=made["TrafficMirrorFilterRuleId"])
     pd.testing.assert_frame_equal(look().conversations, before.conversations)
+
+
+def test_amazons_dns_is_mirrored_where_the_filter_says_so(lab: Session, tmp_path: Path) -> None:
+    mirror = BY_NAME["second-session"]
+    name = {"TrafficMirrorFilterId": mirror.filter_id}
+    lab.call("ec2", "modify_traffic_mirror_filter_network_services", **name, AddNetworkServices=["amazon-dns"])
+    fetch(lab, tmp_path, f"{mirror.name}/")
+    lab.call("ec2", "modify_traffic_mirror_filter_network_services", **name, RemoveNetworkServices=["amazon-dns"])
+    assert total(read_capture(tmp_path / mirror.name)) > len(copied("app-3")) - 119
+    rows = shown(tmp_path / mirror.name, "dns.qry.name", "dns.a", "ip.src", display="dns")
+    called = Counter(there.destination for there, _ in mirror_world.conversations(SCENARIO, "app-3") if there.destination in mirror_world.SITES)  # fmt: skip
+    assert Counter(address for _, address, _ in rows if address) == called
+    assert {row[0] for row in rows} == set(mirror_world.SITES.values())
+    assert {row[2] for row in rows} == {"10.0.0.2", "10.0.11.21"}
+    assert shown(tmp_path / mirror.name, "frame.number", display="dns and (_ws.malformed or udp.checksum.status == 0)") == []  # fmt: skip
 
 
 def test_opening_the_port_lets_the_copies_in_and_an_acl_keeps_them_out(lab: Session, tmp_path: Path) -> None:

@@ -184,15 +184,26 @@ def _datagram(way: Way, size: int, k: int, number: int) -> bytes:
         head = (way.source_port, way.destination_port, number, 0, way.flags or ACK, 64240)
         return tcp(way.source, way.destination, head, fill, bytes(size - 20 - options))
     if way.protocol == UDP:
-        ports = struct.pack("!HHHH", way.source_port, way.destination_port, size, 0)
-        pseudo = _pseudo(way.source, way.destination, UDP, size)
-        body = ports + bytes(size - 8)
-        return body[:6] + struct.pack("!H", checksum(pseudo + body) or 0xFFFF) + body[8:]
+        return udp(way, bytes(size - 8))
     if way.protocol == ICMP:
         kind = 8 if way.egress else 0
         body = struct.pack("!BBHHH", kind, 0, 0, number % 2**16, k) + bytes(size - 8)
         return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
     return bytes(size)
+
+
+def lookup(own: str, resolver: str, name: str, answer: str, time: int) -> list[Packet]:
+    """A question to a DNS server for the address of a name, and its answer 600 microseconds later (RFC 1035)."""
+    number = zlib.crc32(f"{own}{name}{time}".encode())
+    question = b"".join(struct.pack("B", len(one)) + one.encode() for one in name.split(".")) + b"\0" + struct.pack("!HH", 1, 1)  # fmt: skip
+    record = struct.pack("!HHHIH", 0xC00C, 1, 1, 60, 4) + packed(answer)
+    made = []
+    for egress, flags, tail in ((True, 0x0100, b""), (False, 0x8180, record)):
+        data = struct.pack("!HHHHHH", number % 2**16, flags, 1, bool(tail), 0, 0) + question + tail
+        ends = (own, resolver, 32768 + number % 28000, 53) if egress else (resolver, own, 53, 32768 + number % 28000)
+        way = Way(egress, UDP, *ends, 1, 28 + len(data), time // SECOND, time // SECOND)
+        made.append(Packet(time + (0 if egress else 600_000), way, ip(way, udp(way, data), number % 2**16)))
+    return made
 
 
 # ---------------------------------------------------------------------------------------------------------- headers
@@ -223,6 +234,14 @@ def tcp(source: str, destination: str, head: tuple[int, int, int, int, int, int]
     body = struct.pack("!HHIIBBHHH", first, second, sequence, acknowledged, offset, flags, window, 0, 0) + options + data  # fmt: skip
     total = checksum(_pseudo(source, destination, TCP, len(body)) + body)
     return body[:16] + struct.pack("!H", total) + body[18:]
+
+
+def udp(way: Way, data: bytes) -> bytes:
+    """A UDP datagram with its checksum."""
+    size = 8 + len(data)
+    body = struct.pack("!HHHH", way.source_port, way.destination_port, size, 0) + data
+    total = checksum(_pseudo(way.source, way.destination, UDP, size) + body) or 0xFFFF
+    return body[:6] + struct.pack("!H", total) + body[8:]
 
 
 def ip(way: Way, body: bytes, ident: int) -> bytes:

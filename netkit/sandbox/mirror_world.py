@@ -29,7 +29,7 @@ from netkit.mirror.filters import MirrorFilter
 from netkit.sandbox import mirror_api, traffic, world
 from netkit.sandbox.mirror_api import FILTER, SESSION, TARGET, Record
 from netkit.sandbox.mirror_lab import BUCKET, MIRRORS, SKIPPED
-from netkit.sandbox.mirror_packets import Packet, Way, expand, ipv4
+from netkit.sandbox.mirror_packets import Packet, Way, expand, ipv4, lookup
 from netkit.sandbox.pcap import pcap_bytes
 from netkit.sandbox.world import ACCOUNT, HOSTS, REGION
 
@@ -41,6 +41,10 @@ RING_S = 240  # seconds in one file of the ring
 MOST_PACKETS = 50_000  # of one interface; later conversations are left out whole
 VXLAN_PORT = 4789
 RESOLVERS = ("10.0.0.2", "169.254.169.253")  # Amazon's DNS in the shop's VPCs: base address plus two, and link-local
+# Where the shop calls, and the name that it asks for before.
+SITES = {world.PARTNER: "api.partner.example"} | dict.fromkeys(
+    world.S3_ADDRESSES, "shop-assets.s3.us-east-1.amazonaws.com"
+)
 TRANSIT_NS = 150_000  # from the source to the capture
 _lock = threading.RLock()
 
@@ -87,11 +91,19 @@ def conversations(scenario: str, host: str) -> list[tuple[Way, Way | None]]:
 
 @lru_cache(maxsize=32)
 def packets(scenario: str, host: str) -> tuple[Packet, ...]:
-    """Every packet of an interface in the window, in order of time, as long as there are not too many."""
+    """Every packet of an interface in the window, in order of time, as long as there are not too many.
+
+    Before a call to a site there is the question for its address, which flow logs do not have (Amazon VPC User Guide, "Flow
+    log limitations"), and mirrors only by the network service amazon-dns.
+    """
     found: list[Packet] = []
     for there, back in conversations(scenario, host):
         if len(found) + there.packets + (back.packets if back else 0) <= MOST_PACKETS:
-            found += expand(there, back)
+            made = expand(there, back)
+            found += made
+            if there.egress and there.destination in SITES:
+                before = made[0].time - 900_000
+                found += lookup(there.source, RESOLVERS[0], SITES[there.destination], there.destination, before)
     return tuple(sorted(found, key=lambda packet: packet.time))
 
 
