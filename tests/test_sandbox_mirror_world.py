@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def record(lab: Session, kind: str, name: str) -> Any:
     return lab.call("ec2", f"describe_{key}", **{f"{shape}Ids": [name]})[f"{shape}s"][0]
 
 
+@lru_cache
 def logged(host: str) -> pd.DataFrame:
     """The flow log's records of an interface in the window, as AWS names the fields."""
     one = world.scenario(SCENARIO)
