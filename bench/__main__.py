@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import netkit
+from bench.mirror import mirrors
 from bench.paths import paths
 from bench.peers import PEERS, QUERIES
 from netkit import flowlogs
@@ -219,8 +220,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--records", type=int, default=5_000_000)
     parser.add_argument("--large", type=int, default=20_000_000, help="records of the memory figure; 0 leaves it out")
+    parser.add_argument(
+        "--packets", type=int, default=1_000_000, help="packets of the mirror's capture, 500 bytes each"
+    )
+    parser.add_argument("--large-packets", type=int, default=5_000_000, help="of its memory figure; 0 leaves it out")
     parser.add_argument("--times", type=int, default=3, help="runs of which the quickest counts")
-    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts", "paths"))
+    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts", "paths", "mirror"))
     chosen = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; made by: python -m bench {' '.join(sys.argv[1:])}".rstrip()
@@ -238,6 +243,8 @@ def main() -> None:
             starts()
         if chosen.only in (None, "paths"):
             paths(show)
+        if chosen.only in (None, "mirror"):
+            mirrors(show, Path(folder), chosen.packets, chosen.large_packets, chosen.times)
 
 
 if __name__ == "__main__":
