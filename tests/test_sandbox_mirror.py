@@ -226,8 +226,10 @@ def test_sources(lab: Lab) -> None:
 def test_a_target_interface_takes_ten_sources(lab: Lab) -> None:
     for _ in range(10):
         lab.mirror(lab.host())
-    request = {"TrafficMirrorTargetId": lab.target, "TrafficMirrorFilterId": lab.filter, "SessionNumber": 1}
-    assert lab.refused("create_traffic_mirror_session", NetworkInterfaceId=lab.host(), **request) == "TrafficMirrorSourcesPerTargetLimitExceeded"  # fmt: skip
+    again = lab.call("create_traffic_mirror_target", NetworkInterfaceId=lab.analyser)["TrafficMirrorTarget"]
+    request = {"NetworkInterfaceId": lab.host(), "TrafficMirrorFilterId": lab.filter, "SessionNumber": 1}
+    for target in (lab.target, again["TrafficMirrorTargetId"]):
+        assert lab.refused("create_traffic_mirror_session", TrafficMirrorTargetId=target, **request) == "TrafficMirrorSourcesPerTargetLimitExceeded"  # fmt: skip
 
 
 def test_a_network_load_balancer_as_target(lab: Lab) -> None:

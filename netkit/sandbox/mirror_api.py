@@ -259,9 +259,16 @@ def check_session(backend: Any, session: Record) -> None:
         _refuse(session["SessionNumber"], "SessionNumber", f"The session number is already being used for {eni.id}.")
     if len(beside) >= MOST_SESSIONS:
         raise Refused("TrafficMirrorSessionsPerInterfaceLimitExceeded", f"The allowed number of Traffic Mirror sessions for {eni.id} has been exceeded.")  # fmt: skip
-    sources = {one["NetworkInterfaceId"] for one in others if one[TARGET.id] == target[TARGET.id]}
-    if target["Type"] == "network-interface" and len(sources | {eni.id}) > MOST_SOURCES:
-        raise Refused("TrafficMirrorSourcesPerTargetLimitExceeded", f"The maximum number of Traffic Mirror sources for {target[TARGET.id]} has been exceeded.")  # fmt: skip
+    if target["Type"] == "network-interface":
+        _check_room(backend, eni.id, target["NetworkInterfaceId"], others)
+
+
+def _check_room(backend: Any, source: str, target: str, others: Iterable[Record]) -> None:
+    """An interface takes so many sources, by whichever of its targets they come."""
+    same = {name for name, one in shelf(backend, TARGET).items() if one.get("NetworkInterfaceId") == target}
+    sources = {one["NetworkInterfaceId"] for one in others if one[TARGET.id] in same}
+    if len(sources | {source}) > MOST_SOURCES:
+        raise Refused("TrafficMirrorSourcesPerTargetLimitExceeded", f"The maximum number of Traffic Mirror sources for {target} has been exceeded.")  # fmt: skip
 
 
 def _check_source(backend: Any, eni: Any) -> None:
