@@ -154,6 +154,14 @@ def test_loss_in_bytes_and_beside_the_flow_log(tmp_path: Path) -> None:
     assert "30 packets" in missing[0].claim
 
 
+def test_secondary_addresses_are_those_of_the_packets(tmp_path: Path) -> None:
+    log = records([("10.0.7.7", "10.0.0.5", 40000, 80, 6, 8, 620), ("10.0.0.5", "10.0.7.7", 80, 40000, 6, 8, 5320)])
+    log["pkt-srcaddr"], log["pkt-dstaddr"] = ["-", "10.0.0.6"], ["10.0.0.6", "-"]
+    found = look(tmp_path, mirrored(*talk(server="10.0.0.6")), flow_logs=log)
+    assert faults(found) == []
+    assert named(found, "MIRROR-FLOW-LOG").evidence["packets_logged"] == 16
+
+
 def test_what_the_filter_does_not_take_is_not_expected(tmp_path: Path) -> None:
     log = records([*LOG, ("10.0.7.8", "10.0.0.5", 1, 22, 6, 30, 3000)])
     assert faults(look(tmp_path, mirrored(*talk()), flow_logs=log)) == []

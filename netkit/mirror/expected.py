@@ -163,7 +163,9 @@ def interface_records(flow_logs: Any, interface: str) -> pd.DataFrame:
         records = records[records["log_status"] == "OK"]
     if "interface_id" in records and interface and (records["interface_id"] == interface).any():
         records = records[records["interface_id"] == interface]
-    return records
+    # The packet's own addresses: an interface's secondary ones are logged as its primary one elsewhere (User Guide, pkt-srcaddr).
+    real = {name: records[f"pkt_{name}"] for name in ("srcaddr", "dstaddr") if f"pkt_{name}" in records}
+    return records.assign(**{name: records[name].where(own.isna() | (own == "-"), own) for name, own in real.items()})
 
 
 def beside_flow_logs(
