@@ -266,6 +266,14 @@ def test_what_is_used_is_not_deleted_and_a_filter_takes_its_rules_along(lab: Lab
     assert lab.own("targets") == []
 
 
+def test_sessions_end_with_their_source(lab: Lab) -> None:
+    source, other = lab.host(), lab.host()
+    lab.mirror(source)
+    kept = lab.mirror(other)["TrafficMirrorSessionId"]
+    lab.call("delete_network_interface", NetworkInterfaceId=source)
+    assert [one["TrafficMirrorSessionId"] for one in lab.own("sessions")] == [kept]
+
+
 def test_a_rule_is_deleted_by_itself(lab: Lab) -> None:
     name = lab.rule()["TrafficMirrorFilterRuleId"]
     lab.call("delete_traffic_mirror_filter_rule", TrafficMirrorFilterRuleId=name)

@@ -20,10 +20,13 @@ from inprocess import account
 from netkit.mirror.capture import Capture, read_capture
 from netkit.mirror.pcap import FileNotes
 from netkit.mirror.pcap import frames as read_frames
+from netkit.mirror.read import mirrors
 from netkit.mirror.verify import verify
+from netkit.mirroring import preflight_of
 from netkit.sandbox import delivery, mirror_world, server, traffic, world
 from netkit.sandbox.mirror_lab import BUCKET, BY_NAME, MIRRORS, SCENARIO, Mirror, target_id
 from netkit.sandbox.mirror_packets import Packet, Way, expand
+from netkit.sandbox.network_insights import snapshot_now
 from netkit.sandbox.pcap import pcap_bytes, write_pcap
 from netkit.session import Session
 
@@ -347,6 +350,14 @@ def test_metrics_and_captures_say_the_same_of_a_source_that_loses(lab: Session, 
     assert told["NetworkMirrorIn"] + told["NetworkMirrorOut"] == size
 
 
+def test_preflight_and_capture_agree(lab: Session, folder: Path) -> None:
+    snapshot, held = snapshot_now(world.ACCOUNT, world.REGION), mirrors(lab)
+    for mirror in MIRRORS:
+        told = preflight_of(snapshot, held, mirror.session_id)
+        stopped = bool((told["state"] == "fails").any())
+        assert stopped == read_capture(folder / mirror.name).conversations.empty, mirror.name
+
+
 # -------------------------------------------------------------------------------------- the configuration in force
 
 
@@ -402,6 +413,16 @@ def test_opening_the_port_lets_the_copies_in_and_an_acl_keeps_them_out(lab: Sess
     lab.call("ec2", "create_network_acl_entry", **entry, Protocol="17", RuleAction="deny", CidrBlock="10.0.0.0/24", PortRange={"From": 4000, "To": 5000})  # fmt: skip
     assert read_capture(fetch(lab, tmp_path / "b", "port-closed/") / "port-closed").conversations.empty
     lab.call("ec2", "delete_network_acl_entry", NetworkAclId=acl, RuleNumber=50, Egress=False)
+    own = {"NetworkAclId": world.ident(SCENARIO, "acl-app-a", "acl"), "RuleNumber": 130, "Egress": True}
+    way_out = {
+        "Protocol": "17",
+        "RuleAction": "allow",
+        "CidrBlock": "10.0.30.0/24",
+        "PortRange": {"From": 4789, "To": 4789},
+    }
+    lab.call("ec2", "delete_network_acl_entry", **own)
+    assert read_capture(fetch(lab, tmp_path / "c", "truncated/") / "truncated").conversations.empty
+    lab.call("ec2", "create_network_acl_entry", **own, **way_out)
     lab.call("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=[permission])
 
 

@@ -10,6 +10,7 @@ source that is a target, for CIDR blocks and ports that do not go together; and 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import re
@@ -21,6 +22,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2 import utils
 from moto.ec2.exceptions import InvalidNetworkInterfaceIdError
+from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
 from moto.ec2.responses import EC2Response
 from moto.elbv2.models import elbv2_backends
 from moto.moto_api._internal import mock_random
@@ -506,6 +508,19 @@ def _dashed(member: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", member).lower()
 
 
+def _with_sessions(delete: Callable[..., None]) -> Callable[..., None]:
+    """Sessions end with their source ("Traffic Mirroring limitations": deleted automatically)."""
+
+    @functools.wraps(delete)
+    def wrapped(self: Any, eni_id: str) -> None:
+        delete(self, eni_id)
+        for name, session in list(shelf(self, SESSION).items()):
+            if session["NetworkInterfaceId"] == eni_id:
+                _drop(self, SESSION, name)
+
+    return wrapped
+
+
 _CALLS = (
     create_traffic_mirror_filter, create_traffic_mirror_filter_rule, create_traffic_mirror_target, create_traffic_mirror_session,
     describe_traffic_mirror_filters, describe_traffic_mirror_filter_rules, describe_traffic_mirror_targets,
@@ -516,7 +531,10 @@ _CALLS = (
 
 
 def install() -> None:
-    """Put these in place of moto's, and give its tags the four kinds of ids."""
+    """Put these in place of moto's, once, and give its tags the four kinds of ids."""
+    if EC2Response.create_traffic_mirror_filter is create_traffic_mirror_filter:
+        return
+    NetworkInterfaceBackend.delete_network_interface = _with_sessions(NetworkInterfaceBackend.delete_network_interface)  # type: ignore[method-assign]
     for call in _CALLS:
         setattr(EC2Response, call.__name__, call)
     for kind in KINDS:

@@ -94,6 +94,9 @@ def seed() -> None:
             ec2.create_subnet(
                 world.scenario(scenario).vpc_id, SUBNET, availability_zone=f"{REGION}a", tags={"subnet": {"Name": "analysis-a"}}
             )  # fmt: skip
+            for name in ("app-a", "app-b"):  # the shop's own entries let TCP out only
+                acl = ident(scenario, f"acl-{name}", "acl")
+                ec2.create_network_acl_entry(acl, 130, "17", "allow", True, SUBNET, None, None, 4789, 4789, None)
         for name, scenario, address, admits in ANALYSERS:
             _analyser(ec2, naming, name, scenario, address, admits)
         for mirror in MIRRORS:

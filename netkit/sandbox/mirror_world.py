@@ -4,9 +4,9 @@ The packets are those of the flow-log records of ten minutes, so a mirror that i
 are copied, by which session, whether they arrive: from the configuration as it is when somebody looks; the capture is
 written again when that has changed. Sources: Amazon VPC Traffic Mirroring, "Traffic mirror filters" (first match, no
 match is not mirrored), "Traffic mirror sessions" (each packet once, lowest session number first), "Traffic mirror targets"
-(security group and network ACL of the target, UDP 4789; not the source's), "Limitations" (what is never mirrored), "Packet
-format"; RFC 7348. Two things AWS does not say, decided here: outbound packets that a network ACL drops are not mirrored, and
-the metrics' bytes are those of the mirrored IP packets, without what the mirror puts around them.
+(UDP 4789 open at the target; not subject to the source's security groups; what these or a network ACL drop at the source is
+not mirrored), "Limitations" (what is never mirrored), "Packet format"; RFC 7348. Decided here, as AWS does not say it: the
+metrics' bytes are those of the mirrored IP packets, without what the mirror puts around them.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def arrival(ec2: Any, source: Source, session: Record) -> str:
     if eni is None:  # a Gateway Load Balancer endpoint: what is behind it is not modelled, so nothing is said to arrive
         return ""
     routed = eni.subnet.vpc_id == start.subnet.vpc_id or _routed(ec2, start, eni)
-    admitted = _group_admits(eni, start) and _acl_admits(ec2, eni.subnet.id, source.address)
+    admitted = _group_admits(eni, start) and _acls_admit(ec2, start.subnet.id, eni.subnet.id, source.address, eni.private_ip_address)  # fmt: skip
     return str(eni.private_ip_address) if routed and admitted else ""
 
 
@@ -233,14 +233,20 @@ def _group_admits(eni: Any, start: Any) -> bool:
     return False
 
 
-def _acl_admits(ec2: Any, subnet: str, address: str) -> bool:
-    """What the subnet's network ACL says of UDP 4789 from an address: the lowest number that matches decides."""
+def _acls_admit(ec2: Any, start: str, end: str, source: str, target: str) -> bool:
+    """Out of the source's subnet and into the target's. AWS exempts copies from the source's security groups and says nothing
+    of its network ACL, so that counts as it does for all that leaves a subnet."""
+    return start == end or (_acl_admits(ec2, start, target, egress=True) and _acl_admits(ec2, end, source, egress=False))  # fmt: skip
+
+
+def _acl_admits(ec2: Any, subnet: str, peer: str, *, egress: bool) -> bool:
+    """What a subnet's network ACL says of UDP 4789 to or from an address: the lowest number that matches decides."""
     for acl in ec2.network_acls.values():
         if all(link.subnet_id != subnet for link in acl._associations.values()):
             continue
-        entries = [one for one in acl.network_acl_entries if not one.egress and one.cidr_block]
+        entries = [one for one in acl.network_acl_entries if one.egress == egress and one.cidr_block]
         for entry in sorted(entries, key=lambda one: int(one.rule_number)):
-            if _covers(entry.protocol, entry.port_range_from, entry.port_range_to) and _inside(address, entry.cidr_block):  # fmt: skip
+            if _covers(entry.protocol, entry.port_range_from, entry.port_range_to) and _inside(peer, entry.cidr_block):
                 return bool(entry.rule_action == "allow")
         return False
     return True
