@@ -446,6 +446,49 @@ def test_a_session_that_a_user_makes_delivers_under_its_name_and_goes_with_it(la
     assert {key.partition("/")[0] for key in keys} == {*BY_NAME}
 
 
+def mirrored_to(lab: Session, folder: Path, **target: str) -> Capture:
+    """What arrives by a new session of web-2 to a new target; both are gone afterwards."""
+    made = lab.call("ec2", "create_traffic_mirror_target", **target)["TrafficMirrorTarget"]["TrafficMirrorTargetId"]
+    session = lab.call(
+        "ec2", "create_traffic_mirror_session", NetworkInterfaceId=BY_NAME["replies-missing"].interface_id, TrafficMirrorTargetId=made,
+        TrafficMirrorFilterId=BY_NAME["loss"].filter_id, SessionNumber=9,
+    )["TrafficMirrorSession"]["TrafficMirrorSessionId"]  # fmt: skip
+    found = read_capture(fetch(lab, folder, f"{session}/") / session)
+    lab.call("ec2", "delete_traffic_mirror_session", TrafficMirrorSessionId=session)
+    lab.call("ec2", "delete_traffic_mirror_target", TrafficMirrorTargetId=made)
+    return found
+
+
+def test_a_load_balancer_needs_its_listener_and_a_target(lab: Session, tmp_path: Path) -> None:
+    subnet, vpc = world.ident("mirror", "subnet-quiet", "subnet"), world.scenario(SCENARIO).vpc_id
+    balancer = lab.call("elbv2", "create_load_balancer", Name="mirrors", Subnets=[subnet], Type="network", Scheme="internal")["LoadBalancers"][0]["LoadBalancerArn"]  # fmt: skip
+    group = lab.call("elbv2", "create_target_group", Name="mirrors", Protocol="UDP", Port=4789, VpcId=vpc, TargetType="instance", HealthCheckProtocol="TCP")["TargetGroups"][0]["TargetGroupArn"]  # fmt: skip
+    lab.call("elbv2", "register_targets", TargetGroupArn=group, Targets=[{"Id": world.ident("mirror", "analyser", "i"), "Port": 4789}])  # fmt: skip
+    assert mirrored_to(lab, tmp_path / "a", NetworkLoadBalancerArn=balancer).conversations.empty
+    lab.call("elbv2", "create_listener", LoadBalancerArn=balancer, Protocol="UDP", Port=4789, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}])  # fmt: skip
+    found = mirrored_to(lab, tmp_path / "b", NetworkLoadBalancerArn=balancer)
+    assert total(found) == len(copied("web-2")) - 202  # those of the session with the lower number
+    assert set(found.conversations["outer_source"]) == {"10.0.3.11"}
+
+
+def test_a_target_in_another_vpc_needs_a_route(lab: Session, tmp_path: Path) -> None:
+    far, near = world.ident("reach", "vpc-reach-peer", "vpc"), world.scenario(SCENARIO).vpc_id
+    subnet = lab.call("ec2", "create_subnet", VpcId=far, CidrBlock="10.65.200.0/24")["Subnet"]["SubnetId"]
+    group = lab.call("ec2", "create_security_group", GroupName="far", Description="far", VpcId=far)["GroupId"]
+    permission = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.3.0/24"}]}
+    lab.call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=[permission])
+    target = lab.call("ec2", "create_network_interface", SubnetId=subnet, Groups=[group])["NetworkInterface"]["NetworkInterfaceId"]  # fmt: skip
+    assert mirrored_to(lab, tmp_path / "a", NetworkInterfaceId=target).conversations.empty
+    peering = lab.call("ec2", "create_vpc_peering_connection", VpcId=near, PeerVpcId=far)["VpcPeeringConnection"]["VpcPeeringConnectionId"]  # fmt: skip
+    lab.call("ec2", "accept_vpc_peering_connection", VpcPeeringConnectionId=peering)
+    route = {"RouteTableId": world.ident(SCENARIO, "rtb-private", "rtb"), "DestinationCidrBlock": "10.65.200.0/24"}
+    lab.call("ec2", "create_route", **route, VpcPeeringConnectionId=peering)
+    assert total(mirrored_to(lab, tmp_path / "b", NetworkInterfaceId=target)) > 1000
+    lab.call("ec2", "delete_vpc_peering_connection", VpcPeeringConnectionId=peering)
+    assert mirrored_to(lab, tmp_path / "c", NetworkInterfaceId=target).conversations.empty
+    lab.call("ec2", "delete_route", **route)
+
+
 def test_the_writer_keeps_times_and_lengths(tmp_path: Path) -> None:
     frames = [(1_795_093_200_123_456_789, bytes(60), 1500), (1_795_093_201_000_000_000, bytes(61))]
     for nanoseconds, first in ((False, 1_795_093_200_123_456_000), (True, 1_795_093_200_123_456_789)):

@@ -269,7 +269,7 @@ def _routed(ec2: Any, start: Any, eni: Any) -> bool:
     tables = [one for one in ec2.route_tables.values() if one.vpc_id == start.subnet.vpc_id]
     own = [one for one in tables if start.subnet.id in one._associations.values()]
     table = next(iter(own), next((one for one in tables if one.main_association_id), None))
-    routes = [one for one in table.routes.values() if one.destination_cidr_block and _inside(eni.private_ip_address, one.destination_cidr_block)] if table else []  # fmt: skip
+    routes = [one for one in table.routes if one.destination_cidr_block and _inside(eni.private_ip_address, one.destination_cidr_block)] if table else []  # fmt: skip
     best = max(routes, key=lambda one: ipaddress.ip_network(one.destination_cidr_block).prefixlen, default=None)
     return best is not None and best.state == "active" and bool(best.vpc_pcx or best.transit_gateway)
 
