@@ -202,30 +202,35 @@ def findings(
 
 
 def chosen(
-    session: Session, ids: Sequence[str], subnets: Sequence[str], tags: Sequence[str], vpc: str = ""
+    session: Session,
+    ids: Sequence[str] = (),
+    names: Sequence[str] = (),
+    subnets: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    vpc: str = "",
 ) -> pd.DataFrame:
     """The interfaces that are to be mirrored (netkit.mirror.read.sources), of one VPC by id where one is named.
 
-    tags   KEY=VALUE of the interface or its instance. Raises InputError where nothing is chosen at all, and where nothing is found.
+    names are Name tags, any of them; tags are KEY:VALUE (or KEY=VALUE), all of them; each of interface or instance.
+    Raises InputError where nothing is chosen at all, and SourceError where nothing is found.
     """
     wanted = dict(_tag(one) for one in tags)
-    if not ids and not subnets and not wanted:
-        raise InputError("no source was named", hint="give ids (eni- or i-), subnets, or tags as Name=web-1")
-    found = read.sources(session, ids, subnets, wanted)
+    if not (ids or names or subnets or wanted):
+        raise InputError("no source was named", hint="give ids (eni- or i-), Name tags, subnets, or tags as Team:web")
+    asked = [wanted | {"Name": name} for name in names] or [wanted]
+    parts = [read.sources(session, ids, subnets, one) for one in asked]
+    found = pd.concat(parts, ignore_index=True).drop_duplicates("interface_id")
     found = found[found["vpc_id"] == vpc].reset_index(drop=True) if vpc else found
     if found.empty:
-        raise SourceError(
-            "no network interface is chosen by that",
-            subject=", ".join([*ids, *subnets, *tags]),
-            hint="look at its tags and VPC",
-        )
+        words = ", ".join([*ids, *names, *subnets, *tags])
+        raise SourceError("no network interface is chosen by that", subject=words, hint="look at its tags and its VPC")
     return found
 
 
 def _tag(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
+    key, sign, value = text.partition("=" if "=" in text else ":")
     if not sign or not key:
-        raise InputError(f"{text!r} is no tag", hint="write KEY=VALUE, as Name=web-1")
+        raise InputError(f"{text!r} is no tag", hint="write KEY:VALUE, as Team:web")
     return key, value
 
 
@@ -252,12 +257,14 @@ def preflight(
     name: str,
     number: int = 0,
     packet_length: int = 0,
+    source_mtu: int = 0,
+    target_mtu: int = 0,
 ) -> pd.DataFrame:
-    """Whether copies will arrive (netkit.mirroring.preflight), on a snapshot taken now. number and packet_length 0 for none given."""
+    """Whether copies will arrive (netkit.mirroring.preflight), on a snapshot taken now; a number of 0 is none given."""
     snapshot = reach_ask.snapshot(run)
     return mirroring.preflight(
         snapshot, read.mirrors(run.session), sources=some["interface_id"].tolist(), target=target, filter=mirror, name=name,
-        number=number or None, packet_length=packet_length or None,
+        number=number or None, packet_length=packet_length or None, source_mtu=source_mtu or None, target_mtu=target_mtu or None,
     )  # fmt: skip
 
 
@@ -286,7 +293,7 @@ def apply(found: Plan, checked: pd.DataFrame, *, armed: bool) -> pd.DataFrame:
     Raises PlanError and what the plan raises.
     """
     if not armed:
-        return found.preview()
+        return found.preview()[["order", "action", "resource", "name"]].assign(made="no: armed is false")
     wrong = checked[checked["state"] == "fails"]
     if len(wrong):
         raise InputError(

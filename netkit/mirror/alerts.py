@@ -376,7 +376,11 @@ def alert_findings(
         logged = None if records is None else len(join_flow_logs(some, records))
         found.append(_alert(str(signature), some, bool(watched & set(some.index)), logged, seen, limits))
     ranks = ("critical", "high", "medium", "low", "info")
-    return sorted(found, key=lambda one: (not one.evidence["watched"], ranks.index(one.severity)))
+    rest = f"{len(order) - most} further signatures"
+    return sorted(
+        found,
+        key=lambda one: (one.claim.startswith(rest), not one.evidence["watched"], ranks.index(one.severity)),
+    )
 
 
 def _alert(signature: str, some: pd.DataFrame, watched: bool, logged: int | None, seen: Coverage, limits: tuple[str, ...]) -> Finding:  # fmt: skip

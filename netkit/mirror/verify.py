@@ -540,11 +540,13 @@ def default_causes(look: Look) -> list[str]:
 
 def _as_configured(look: Look) -> Finding:
     window = look.capture.window
+    known = bool(look.session.id or look.session.interface)
     seen = look.rules[look.rules["state"] == "seen"]
     total = int((look.rules["action"] == "accept").sum())
     return look.found(
         "MIRROR-AS-CONFIGURED", "info",
-        f"The mirror shows what it should: {look.seen:,} packets in {len(look.conversations):,} conversations, {len(seen)} of {total} accepting rules seen, no loss",
+        ("The mirror shows what it should" if known else "The capture is sound by itself, without a session to compare it with")
+        + f": {look.seen:,} packets in {len(look.conversations):,} conversations, {len(seen)} of {total} accepting rules seen, no loss",
         {
             "packets": look.seen, "conversations": len(look.conversations), "rules_seen": len(seen), "accepting_rules": total,
             "seconds": window.seconds if window else 0, "first": str(window.start) if window else "", "last": str(window.end) if window else "",

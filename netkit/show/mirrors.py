@@ -19,6 +19,7 @@ from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _n
 from netkit.show.widgets import PLOTLY, panel
 
 ROWS = 25
+_MOST_BARS = 160
 _RULE_STATES = {
     "seen": ACCEPT,
     "not seen": "#E69F00",
@@ -61,9 +62,18 @@ def mirror_map(sessions: pd.DataFrame, targets: pd.DataFrame, filters: pd.DataFr
             },
         )
     )  # fmt: skip
+    figure.update_layout(margin_t=92)
     for x, words, anchor in ((0, "source interface", "left"), (0.5, "filter", "center"), (1, "target", "right")):
         figure.add_annotation(
-            x=x, y=1.16, xref="paper", yref="paper", text=words, showarrow=False, xanchor=anchor, font={"color": _FAINT}
+            x=x,
+            y=1,
+            yshift=22,
+            xref="paper",
+            yref="paper",
+            text=words,
+            showarrow=False,
+            xanchor=anchor,
+            font={"color": _FAINT},
         )
     return figure
 
@@ -149,7 +159,9 @@ def _flow_words(row: dict[Any, Any]) -> str:
 
 
 def _end(address: str, port: Any) -> str:
-    return address if pd.isna(port) or not port else f"{address}:{int(port)}"
+    if pd.isna(port) or not port:
+        return address
+    return f"[{address}]:{int(port)}" if ":" in address else f"{address}:{int(port)}"
 
 
 def mirror_timeline(
@@ -159,54 +171,50 @@ def mirror_timeline(
 
     alerts: time, severity, signature (netkit.mirror.alerts), or None
     """
-    line = capture.timeline
-    if line.empty:
+    if capture.timeline.empty:
         return _nothing(title, "no mirrored packet")
+    line, step = _bars(capture)
     figure = _figure(title, height=420, barmode="overlay", bargap=0)
-    width = capture.step * 1000
-    middle = line["start"] + pd.Timedelta(seconds=capture.step / 2)
-    figure.add_trace(
-        go.Bar(
-            x=middle,
-            y=line["packets"],
-            width=width,
-            name="packets",
-            marker_color=ACCEPT,
-            hovertemplate="%{x|%H:%M:%S}Z %{y:,} packets<extra></extra>",
-        )
-    )
-    if line["truncated"].any():
-        figure.add_trace(
-            go.Bar(
-                x=middle,
-                y=line["truncated"],
-                width=width,
-                name="truncated",
-                marker_color="#E69F00",
-                hovertemplate="%{x|%H:%M:%S}Z %{y:,} truncated<extra></extra>",
+    middle = line["start"] + pd.Timedelta(seconds=step / 2)
+    for name, words, colour in (("packets", "packets", ACCEPT), ("truncated", "truncated packets", "#E69F00")):
+        if line[name].any():
+            hover = f"%{{x|%H:%M:%S}}Z %{{y:,}} {words}<extra></extra>"
+            figure.add_trace(
+                go.Bar(x=middle, y=line[name], width=step * 1000, name=words, marker_color=colour, hovertemplate=hover)
             )
-        )
     top = float(line["packets"].max())
     _mark_silence(figure, capture)
-    if len(capture.gaps):
-        holes = line[line["lost_bytes"] > 0]
+    holes = line[line["lost_bytes"] > 0]
+    if len(holes):
         figure.add_trace(
             go.Scatter(
-                x=holes["start"] + pd.Timedelta(seconds=capture.step / 2), y=[top * 1.08] * len(holes), mode="markers", name="bytes lost",
+                x=holes["start"] + pd.Timedelta(seconds=step / 2), y=[top * 1.08] * len(holes), mode="markers", name="bytes lost",
                 marker={"symbol": "triangle-down", "color": REJECT, "size": 11}, customdata=holes["lost_bytes"],
                 hovertemplate="%{x|%H:%M:%S}Z %{customdata:,} bytes never seen<extra></extra>",
             )
         )  # fmt: skip
     if alerts is not None and len(alerts):
-        figure.add_trace(
-            go.Scatter(
-                x=alerts["time"], y=[top * 1.2] * len(alerts), mode="markers", name="alert", text=alerts["signature"],
-                marker={"symbol": "diamond", "size": 11, "color": [_SEVERITIES.get(one, GREY) for one in alerts["severity"].fillna(0).astype(int)]},
-                hovertemplate="%{x|%H:%M:%S}Z %{text}<extra></extra>",
-            )
-        )  # fmt: skip
+        figure.add_trace(_alert_marks(alerts, top * 1.2))
     figure.update_xaxes(title="time (UTC)")
-    return figure.update_yaxes(title=f"packets in {capture.step} s", rangemode="tozero")
+    return figure.update_yaxes(title=f"packets in {step} s", rangemode="tozero")
+
+
+def _bars(capture: Capture) -> tuple[pd.DataFrame, int]:
+    """The timeline in so few bars that each can be seen, and their width in seconds."""
+    line, step = capture.timeline, capture.step
+    span = (line["start"].iloc[-1] - line["start"].iloc[0]).total_seconds()
+    while span / step > _MOST_BARS:
+        step *= 2
+    grouped = line.groupby(line["start"].dt.floor(f"{step}s"))[["packets", "bytes", "truncated", "lost_bytes"]].sum()
+    return grouped.reset_index(), step
+
+
+def _alert_marks(alerts: pd.DataFrame, height: float) -> go.Scatter:
+    colours = [_SEVERITIES.get(one, GREY) for one in alerts["severity"].fillna(0).astype(int)]
+    return go.Scatter(
+        x=alerts["time"], y=[height] * len(alerts), mode="markers", name="alert", text=alerts["signature"],
+        marker={"symbol": "diamond", "size": 11, "color": colours}, hovertemplate="%{x|%H:%M:%S}Z %{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def _mark_silence(figure: Figure, capture: Capture) -> None:
@@ -260,16 +268,18 @@ FAULTS = {
     "not complete": lambda some: ~some["handshake"].isin(["", "complete"]),
 }  # fmt: skip
 _SHOWN = (
-    "vni", "protocol", "source", "source_port", "destination", "destination_port", "packets", "packets_back", "bytes", "bytes_back",
-    "handshake", "retransmissions", "retransmissions_back", "lost_bytes", "lost_bytes_back", "truncated",
+    "protocol", "source", "destination", "packets", "packets_back", "bytes", "bytes_back", "handshake", "retransmissions",
+    "retransmissions_back", "lost_bytes", "lost_bytes_back", "truncated",
 )  # fmt: skip
 
 
 def conversation_table(some: pd.DataFrame) -> pd.DataFrame:
-    """The first conversations by bytes, as they are shown: the index is the row in the capture."""
+    """The first conversations by bytes, ends with their ports; the index is the row in the capture."""
     order = (some["bytes"] + some["bytes_back"]).sort_values(ascending=False, kind="stable").index[:ROWS]
-    shown = some.loc[order, list(_SHOWN)]
-    return shown.assign(protocol=shown["protocol"].map(lambda number: protocol_name(int(number))))
+    rows = some.loc[order]
+    ends = {name: [_end(*pair) for pair in zip(rows[name], rows[f"{name}_port"], strict=True)] for name in _ENDS}
+    names = rows["protocol"].map(lambda number: protocol_name(int(number)))
+    return rows.assign(protocol=names, **ends)[list(_SHOWN)]
 
 
 def packet_ladder(
@@ -381,7 +391,9 @@ class _Conversations:
 
     def _choices(self, some: pd.DataFrame) -> None:
         shown = conversation_table(some)
-        self.open.options = [(f"{place}: {row['protocol']} " + " → ".join(_end(row[name], row[f"{name}_port"]) for name in _ENDS), place) for place, row in shown.iterrows()]  # fmt: skip
+        words = zip(shown.index.tolist(), shown["protocol"], shown["source"], shown["destination"], strict=True)
+        self.open.options = [(f"{row}: {name} {source} → {target}", row) for row, name, source, target in words]
+        self.open.value = shown.index.tolist()[0] if len(shown) else None
 
     def _figure(self) -> Figure:
         if self.open.value is None:
