@@ -446,6 +446,36 @@ def test_a_session_that_a_user_makes_delivers_under_its_name_and_goes_with_it(la
     assert {key.partition("/")[0] for key in keys} == {*BY_NAME}
 
 
+def test_sessions_of_one_name_are_captured_together(lab: Session, tmp_path: Path) -> None:
+    tags = [{"ResourceType": "traffic-mirror-session", "Tags": [{"Key": "Name", "Value": "shop"}]}]
+    request = {
+        "TrafficMirrorTargetId": target_id("analyser-bad-day"),
+        "TrafficMirrorFilterId": BY_NAME["right"].filter_id,
+    }
+    names = [
+        lab.call(
+            "ec2", "create_traffic_mirror_session", **request, NetworkInterfaceId=world.ident("bad-day", host, "eni"), SessionNumber=1,
+            TagSpecifications=tags, VirtualNetworkId=5,
+        )["TrafficMirrorSession"]["TrafficMirrorSessionId"]
+        for host in ("web-1", "web-2")
+    ]  # fmt: skip
+    found = read_capture(fetch(lab, tmp_path, "shop/") / "shop")
+    assert total(found) == len(mirror_world.packets("bad-day", "web-1")) + len(mirror_world.packets("bad-day", "web-2"))
+    assert set(found.conversations["outer_source"]) == {"10.0.2.11", "10.0.3.11"}
+    assert found.warnings == ()
+    for name in names:
+        lab.call("ec2", "delete_traffic_mirror_session", TrafficMirrorSessionId=name)
+
+
+def test_a_change_ends_the_capture_under_the_earlier_vni(lab: Session, tmp_path: Path) -> None:
+    mirror = BY_NAME["wrong-vni"]
+    rule = record(lab, "filter", mirror.filter_id)["EgressFilterRules"][1]["TrafficMirrorFilterRuleId"]
+    for number, action, vni in ((0, "reject", mirror.vni), (1, "accept", mirror.earlier_vni)):
+        lab.call("ec2", "modify_traffic_mirror_filter_rule", TrafficMirrorFilterRuleId=rule, RuleAction=action)
+        found = read_capture(fetch(lab, tmp_path / str(number), f"{mirror.name}/") / mirror.name)
+        assert set(found.conversations["vni"]) == {vni}
+
+
 def mirrored_to(lab: Session, folder: Path, **target: str) -> Capture:
     """What arrives by a new session of web-2 to a new target; both are gone afterwards."""
     made = lab.call("ec2", "create_traffic_mirror_target", **target)["TrafficMirrorTarget"]["TrafficMirrorTargetId"]

@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from netkit.mirror.filters import MirrorFilter
+from netkit.mirror.filters import MirrorFilter, parse_filter
 from netkit.sandbox import mirror_api, traffic, world
 from netkit.sandbox.mirror_api import FILTER, SESSION, TARGET, Record
 from netkit.sandbox.mirror_lab import BUCKET, MIRRORS, SKIPPED
@@ -350,40 +350,40 @@ def deliver_to(bucket: str, key: str) -> None:
         return
     with _lock:
         written: dict[str, tuple[str, list[str]]] = ec2.__dict__.setdefault("nk_captures", {})
-        sources = _sources(ec2)
-        there = {session[SESSION.id] for source in sources for session, _ in source.sessions}
-        for name in written.keys() - there:
-            _remove(store, written.pop(name)[1])
-        for source in sources:
+        folders: dict[str, list[tuple[Source, Record]]] = {}
+        for source in _sources(ec2):
             for session, _ in source.sessions:
-                folder = folder_of(ec2, session)
-                if folder.startswith(key) or key.startswith(folder):
-                    _bring_up_to_date(ec2, store, written, source, session, folder)
+                folders.setdefault(folder_of(ec2, session), []).append((source, session))
+        for folder in written.keys() - folders.keys():
+            _remove(store, written.pop(folder)[1])
+        for folder, mirrors in folders.items():
+            if folder.startswith(key) or key.startswith(folder):
+                _bring_up_to_date(ec2, store, written, folder, mirrors)
 
 
 def folder_of(ec2: Any, session: Record) -> str:
-    """The folder of a session's capture: by its Name tag, by its id where it has none or shares it with an older one."""
-    name = ec2.tags.get(session[SESSION.id], {}).get("Name", "")
-    others = [one for one in mirror_api.shelf(ec2, SESSION) if ec2.tags.get(one, {}).get("Name") == name]
-    return f"{name if name and others[0] == session[SESSION.id] else session[SESSION.id]}/"
+    """The folder of a session's capture: its Name tag, or its id. Sessions of one name are one mirror, captured together."""
+    return f"{ec2.tags.get(session[SESSION.id], {}).get('Name') or session[SESSION.id]}/"
 
 
 def _bring_up_to_date(
-    ec2: Any, store: Any, written: dict[str, tuple[str, list[str]]], source: Source, session: Record, folder: str
-) -> None:
-    target = arrival(ec2, source, session)
-    state = _digest(source, session, target, folder)
-    before, keys = written.get(session[SESSION.id], ("", []))
+    ec2: Any, store: Any, written: dict[str, tuple[str, list[str]]], folder: str, mirrors: Sequence[tuple[Source, Record]]
+) -> None:  # fmt: skip
+    arrived = [(source, session, arrival(ec2, source, session)) for source, session in mirrors]
+    state = "\n".join(_digest(*one) for one in arrived)
+    before, keys = written.get(folder, ("", []))
     if state == before:
         return
     _remove(store, keys)
-    sent = copies(source)[session[SESSION.id]].sent if target else ()
-    made = frames(source, _as_captured(source, session), sent, target)
+    made: list[tuple[int, bytes]] = []
+    for source, session, target in arrived:
+        sent = copies(source)[session[SESSION.id]].sent if target else ()
+        made += frames(source, _as_captured(source, session), sent, target)
     keys = []
-    for name, body in ring(made):
+    for name, body in ring(sorted(made, key=lambda one: one[0])):
         keys.append(folder + name)
         store.put_object(BUCKET, keys[-1], body).last_modified = window()[1] + timedelta(minutes=1)
-    written[session[SESSION.id]] = (state, keys)
+    written[folder] = (state, keys)
 
 
 def _remove(store: Any, keys: Iterable[str]) -> None:
@@ -391,16 +391,20 @@ def _remove(store: Any, keys: Iterable[str]) -> None:
         store.delete_object(BUCKET, key)
 
 
-def _digest(source: Source, session: Record, target: str, folder: str) -> str:
+def _digest(source: Source, session: Record, target: str) -> str:
     """What a capture follows from, as text: the sessions of the interface with their filters, and where copies arrive."""
     sessions = [[one, list(map(str, mirror.rules)), mirror.network_services] for one, mirror in source.sessions]
-    return json.dumps([source.interface, source.address, session[SESSION.id], sessions, target, folder], default=str)
+    return json.dumps([source.interface, source.address, session[SESSION.id], sessions, target], default=str)
 
 
 def _as_captured(source: Source, session: Record) -> Record:
-    """The session as it was when its packets were captured. One of the lab's was given another VNI since."""
+    """The session as it was when its packets were captured: one of the lab's got another VNI since, and nothing else."""
     seeded = next((one for one in MIRRORS if one.session_id == session[SESSION.id]), None)
-    if seeded and seeded.earlier_vni and session["VirtualNetworkId"] == seeded.vni:
+    if seeded is None or seeded.earlier_vni is None:
+        return session
+    now = next(mirror.rules for one, mirror in source.sessions if one is session)
+    same = session["VirtualNetworkId"] == seeded.vni and "PacketLength" not in session and len(source.sessions) == 1
+    if same and set(now) == set(parse_filter(list(seeded.lines)).rules):
         return session | {"VirtualNetworkId": seeded.earlier_vni}
     return session
 
@@ -416,7 +420,7 @@ def deliver_metrics() -> None:
     ec2, watch = ec2_backends[ACCOUNT][REGION], cloudwatch_backends[ACCOUNT][REGION]
     with _lock:
         sources = [one for one in _sources(ec2) if one.instance]
-        state = "\n".join(_digest(one, one.sessions[0][0], "", one.instance) for one in sources)
+        state = "\n".join(_digest(one, one.sessions[0][0], one.instance) for one in sources)
         before, ours = watch.__dict__.get("nk_mirror", ("", set()))
         if state == before:
             return
