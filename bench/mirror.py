@@ -23,7 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bench.mirror_input import write
+from bench.mirror_input import PER_CONVERSATION, write
 
 ROOT = Path(__file__).parent.parent
 SLICE = 20_000
@@ -183,15 +183,25 @@ def mirrors(show: Show, folder: Path, packets: int, large: int, times: int) -> N
     write(part, min(SLICE, packets))
     _speed(show, file, part, packets, size, times)
     if large:
-        big = folder / "large.pcap"
-        sizes = (size, write(big, large))
-        peaks = [run("netkit", one) for one in (file, big)]
-        rows = [
-            (f"{count:,}", f"{one / 1e6:,.0f}", f"{answer['conversations']:,}", f"{answer['seconds']:.2f}", f"{answer['peak_mb']:.0f}")
-            for count, one, answer in zip((packets, large), sizes, peaks, strict=True)
-        ]  # fmt: skip
-        ratio = peaks[1]["peak_mb"] / peaks[0]["peak_mb"]
-        show(f"read_capture at two sizes: peak memory {ratio:.2f} times", ("packets", "MB", "conversations", "seconds", "peak MB"), rows)  # fmt: skip
+        _memory(show, folder, file, packets, large)
+
+
+def _memory(show: Show, folder: Path, file: Path, packets: int, large: int) -> None:
+    """Peak memory where only packets are more, and where conversations are more as well."""
+    rows, first = [], 0.0
+    for count, each in ((packets, PER_CONVERSATION), (large, PER_CONVERSATION * large // packets), (large, PER_CONVERSATION)):  # fmt: skip
+        if rows:
+            file = folder / "large.pcap"
+            write(file, count, each)
+        answer = run("netkit", file)
+        first = first or float(answer["peak_mb"])
+        rows.append(
+            (
+                f"{count:,}", f"{file.stat().st_size / 1e6:,.0f}", f"{answer['conversations']:,}", f"{answer['seconds']:.2f}", f"{answer['peak_mb']:.0f}",
+                f"{answer['peak_mb'] / first:.2f}",
+            )
+        )  # fmt: skip
+    show("read_capture: memory", ("packets", "MB", "conversations", "seconds", "peak MB", "ratio"), rows)
 
 
 def _speed(show: Show, file: Path, part: Path, packets: int, size: int, times: int) -> None:

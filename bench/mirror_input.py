@@ -42,22 +42,22 @@ class _Talk:
     end: Array
 
 
-def write(path: Path, packets: int, seed: int = 7) -> int:
-    """Write a capture with so many packets; gives its size in bytes."""
+def write(path: Path, packets: int, each: int = PER_CONVERSATION, seed: int = 7) -> int:
+    """Write a capture with so many packets, about `each` in a conversation; gives its size in bytes."""
     chance = np.random.default_rng(seed)
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))
         stretch = 0
         while packets > 0:
             packets -= (count := min(packets, AT_ONCE))
-            file.write(_stretch(chance, stretch, count))
+            file.write(_stretch(chance, stretch, count, each))
             stretch += 1
         return file.tell()
 
 
-def _stretch(chance: np.random.Generator, stretch: int, count: int) -> bytes:
+def _stretch(chance: np.random.Generator, stretch: int, count: int, each: int) -> bytes:
     """One stretch of ten seconds, with exactly so many packets."""
-    talk = _talks(chance, stretch, int(count * 1.01) + 64)
+    talk = _talks(chance, stretch, int(count * 1.01) + 64, each)
     who = np.repeat(np.arange(len(talk.packets)), talk.packets)
     place = np.arange(len(who)) - np.repeat(np.cumsum(talk.packets) - talk.packets, talk.packets)
     time = talk.begin[who] + (talk.end - talk.begin)[who] * chance.random(len(who))
@@ -77,8 +77,8 @@ def _stretch(chance: np.random.Generator, stretch: int, count: int) -> bytes:
     )
 
 
-def _talks(chance: np.random.Generator, stretch: int, count: int) -> _Talk:
-    number = max(count // PER_CONVERSATION, 8)
+def _talks(chance: np.random.Generator, stretch: int, count: int, each: int) -> _Talk:
+    number = max(count // each, 8)
     protocol = chance.choice([6, 17, 1], number, p=[0.78, 0.20, 0.02])
     packets = np.maximum(chance.lognormal(4.2, 1.2, number), 10).astype(np.int64)
     packets[protocol != 6] = np.maximum(packets[protocol != 6] // 8, 2)
@@ -89,8 +89,9 @@ def _talks(chance: np.random.Generator, stretch: int, count: int) -> _Talk:
         np.where(chance.random(number) < 0.15, 6, 4),
         chance.integers(1, 2**16, number),
         chance.integers(1, 250, number),
-        # A port is not used again in the next stretches, so that one conversation is one.
-        (1024 + (stretch * number + np.arange(number)) % 64_000).astype(np.int64),
+        # Linux's ephemeral ports: below them are tunnels (Teredo, GTP) that tshark unpacks, after which its last headers
+        # are of noise. None is used again soon, so that one conversation is one.
+        (33_000 + (stretch * number + np.arange(number)) % 28_000).astype(np.int64),
         # Services that no dissector knows: payloads are noise, and a peer shall not lose time on understanding it.
         np.where(protocol == 17, 20_053, chance.choice([20_080, 20_443, 25_432], number)),
         chance.choice(VNIS, number, p=[0.8, 0.15, 0.05]),
