@@ -10,7 +10,14 @@ from pathlib import Path
 
 from netkit.errors import FindingError, InputError, NetkitError
 
-DEMO = ("00_start_here", "20_flow_logs_provision", "21_flow_logs_analysis", "40_reachability_debugging")
+DEMO = (
+    "00_start_here",
+    "20_flow_logs_provision",
+    "21_flow_logs_analysis",
+    "30_mirror_provision",
+    "31_mirror_verification",
+    "40_reachability_debugging",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -233,6 +233,7 @@ _READS = (
     ("ec2", "describe_network_acls", "NetworkAcls"),
     ("ec2", "describe_security_groups", "SecurityGroups"),
     ("ec2", "describe_network_insights_paths", "NetworkInsightsPaths"),
+    ("ec2", "describe_traffic_mirror_sessions", "TrafficMirrorSessions"),
     ("s3", "list_buckets", "Buckets"),
     ("athena", "list_work_groups", "WorkGroups"),
     ("glue", "get_databases", "DatabaseList"),

@@ -32,6 +32,13 @@ PURE = (
     "packets",
     "costs",
     "policy",
+    *(
+        f"mirror.{name}"
+        for name in (
+            *("filters", "pcap", "decode", "streams", "conversations", "capture", "expected", "verify", "alerts"),
+            *("analysis_host", "advice", "ids", "limits", "commands"),
+        )
+    ),
     "flowlogs.fields",
     "flowlogs.table",
     "flowlogs.catalog",

@@ -170,6 +170,17 @@ def test_what_the_filter_does_not_take_is_not_expected(tmp_path: Path) -> None:
     assert faults(look(tmp_path, mirrored(*talk()), flow_logs=rejected)) == []
 
 
+def test_amazons_dns_is_taken_by_the_service_and_by_no_rule(tmp_path: Path) -> None:
+    frames = mirrored(*talk(), udp("10.0.0.5", 5353, "10.0.0.2", 53), udp("10.0.0.2", 53, "10.0.0.5", 5353))
+    assert "MIRROR-UNEXPECTED" in faults(look(tmp_path, frames))
+    served = MirrorFilter(WEB.rules, network_services=("amazon-dns",))
+    found = look(tmp_path, frames, served, flow_logs=records(LOG))
+    assert faults(found) == []
+    assert named(found, "MIRROR-FLOW-LOG").evidence["flows_in_the_capture_only"] == 0
+    elsewhere = mirrored(*talk(), udp("10.0.0.5", 5353, "8.8.8.8", 53), udp("8.8.8.8", 53, "10.0.0.5", 5353))
+    assert "MIRROR-UNEXPECTED" in faults(look(tmp_path, elsewhere, served))
+
+
 def test_fragments_on_the_way(tmp_path: Path) -> None:
     copies = mirrored(*talk())
     long = next(one for one in copies if len(one) > 1400)
@@ -185,9 +196,8 @@ def test_rules_seen_not_seen_and_never_asked(tmp_path: Path) -> None:
     assert (never.status, len(never.evidence["rules"])) == ("confirmed", 2)
     assert (unseen.status, len(unseen.evidence["rules"])) == ("inconclusive", 3)
     log = records([*LOG, ("10.0.7.8", "10.0.0.5", 1, 443, 6, 30, 3000)])
-    sure = [
-        one for one in look(tmp_path, mirrored(*talk()), mirror, flow_logs=log) if one.code == "MIRROR-RULE-UNSEEN"
-    ][0]
+    again = look(tmp_path, mirrored(*talk()), mirror, flow_logs=log)
+    sure = next(one for one in again if one.code == "MIRROR-RULE-UNSEEN")
     assert sure.evidence["with_packets_in_the_flow_log"] == ["ingress 200 accept tcp 0.0.0.0/0 -> 0.0.0.0/0 port 443"]
 
 

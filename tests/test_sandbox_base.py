@@ -93,7 +93,10 @@ def test_the_server_knows_no_key_of_the_user(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_all_reads_that_the_notebooks_need(session: Session) -> None:
-    assert {row.state for row in may_call(session)} == {"ok"}
+    """None is denied; of Reachability Analyzer's paths there are none before somebody asks for one."""
+    states = {row.table: row.state for row in may_call(session)}
+    assert states.pop("ec2:describe_network_insights_paths") in ("ok", "empty")
+    assert set(states.values()) == {"ok"}
 
 
 def test_answers_fit_botocores_model(session: Session) -> None:

@@ -111,6 +111,7 @@ class _Reading:
         self.warnings: list[str] = []
 
     def read(self, path: Path) -> None:
+        """Take in one file."""
         before = self.lines - self.malformed
         with path.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"

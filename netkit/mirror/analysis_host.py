@@ -152,6 +152,7 @@ class _Quoted(str):
 
     @classmethod
     def of(cls, value: Any) -> Any:
+        """A document with all its texts so marked."""
         if isinstance(value, Mapping):
             return {key: cls.of(one) for key, one in value.items()}
         if isinstance(value, list):

@@ -192,6 +192,7 @@ class _Reading:
         self.sums: dict[int, list[int]] = {}
 
     def take(self, some: Packets | None) -> None:
+        """Take in some packets."""
         if some is not None:
             self._time(some)
             self.conversations.add(some)
@@ -216,6 +217,7 @@ class _Reading:
         self.sums = merged
 
     def capture(self, warnings: Sequence[str]) -> Capture:
+        """All that was read, with what was noted of the files."""
         conversations, gaps = self.conversations.frame()
         problems = [problem for notes in self.notes for problem in notes.problems]
         return Capture(

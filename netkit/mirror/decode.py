@@ -162,6 +162,7 @@ class _Block:
         owner.seen += len(some.start)
 
     def note(self, counter: str, frame: Array) -> None:
+        """Count some frames, and their bytes."""
         if len(frame):
             self.owner.count[counter] += len(frame)
             self.owner.bytes[counter] += int(self.length[frame].sum())

@@ -13,7 +13,7 @@ from netkit.mirror.capture import Capture
 from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorSession
 from netkit.mirror.pcap import Array
 from netkit.model import Window
-from netkit.net import TCP, UDP, cidr_bounds, parse_address
+from netkit.net import TCP, UDP, cidr_bounds, is_public, parse_address
 
 FLOW_COLUMNS = (
     "conversation", "back", "direction", "protocol", "source", "source_port", "destination", "destination_port", "packets", "bytes", "rule", "action",
@@ -23,6 +23,8 @@ BESIDE_COLUMNS = (
     "protocol", "source", "source_port", "destination", "destination_port", "direction", "packets_mirrored", "packets_logged", "packet_ratio",
     "bytes_mirrored", "bytes_logged", "byte_ratio", "seen_by", "whole",
 )  # fmt: skip
+AMAZON_DNS = "amazon-dns"
+_DNS_SERVERS = ("169.254.169.253", "fd00:ec2::253")
 _END = ["protocol", "source", "source_port", "destination", "destination_port"]
 
 
@@ -104,7 +106,24 @@ def decided(rows: pd.DataFrame, mirror: MirrorFilter) -> pd.DataFrame:
             take = hit & ((rule < 0) | (action != "accept"))
             rule[take], action[take] = one.number, one.action
             open_ &= ~hit
+    if AMAZON_DNS in mirror.network_services:
+        action[(rule < 0) & _amazon_dns(rows)] = "accept"
     return rows.assign(rule=pd.array(np.where(rule < 0, np.nan, rule), "Int64"), action=action)
+
+
+def _amazon_dns(rows: pd.DataFrame) -> Array:
+    """Which rows go to or come from Amazon's DNS server: link local, or the VPC's base address plus two.
+
+    The VPC's block is not known here, so any private address that ends in .2 counts (Amazon VPC User Guide, "Amazon DNS server").
+    """
+    asked = rows["protocol"].isin((TCP, UDP)).to_numpy()
+    found = np.zeros(len(rows), bool)
+    for name in ("source", "destination"):
+        server = {
+            end for end in rows[name].unique() if end in _DNS_SERVERS or (end.endswith(".2") and not is_public(end))
+        }
+        found |= (rows[f"{name}_port"].fillna(-1) == 53).to_numpy() & rows[name].isin(server).to_numpy()
+    return np.asarray(asked & found)
 
 
 class _Rows:
@@ -187,8 +206,9 @@ def beside_flow_logs(
         start, end = window.epoch()
         logged = logged[(logged["start"] <= end) & (logged["end"] >= start)]
         logged = logged.assign(whole=(logged["start"] >= start) & (logged["end"] <= end + 1))
+    # Questions to Amazon's DNS server are in no flow log (User Guide, "Flow log limitations").
     mirrored = (
-        seen[seen["action"] == "accept"]
+        seen[(seen["action"] == "accept") & seen["rule"].notna()]
         .groupby([*_END, "direction"], dropna=False, as_index=False)[["packets", "bytes"]]
         .sum()
     )

@@ -444,7 +444,7 @@ CHECKS = (_wrong_vni, _outer_source, _stolen, _one_way, _unexpected, _rule_unsee
 
 
 def _skipped(look: Look) -> Iterator[Finding]:
-    if look.metrics is None:
+    if look.metrics is None or look.metrics.empty:  # no points is not a count of zero
         return
     sums = look.metrics.groupby("metric")["value"].sum()
     skipped = int(sum(sums.get(name, 0) for name in _SKIPPED))
