@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 CLIENT, SERVER, ANALYSER = "10.77.1.2", "10.77.1.10", "10.77.3.2"
 CLIENT6, SERVER6 = "fd77:1::2", "fd77:1::10"
 WEB, ADMIN, DNS = 8080, 8081, 53
-VNI, VXLAN_PORT = 7701, 4789
+VNI, FIRST_VNI, VXLAN_PORT = 7701, 7777, 4789
+_LATER = 16_000  # rule numbers of a session that is asked second, on one scale with the first one's
 TOOLS = ("ip", "tc", "nft")
 SNIFFERS = ("tcpdump", "dumpcap")
 # Later fragments have no UDP header, so a filter on the port alone would hide that there are any.
@@ -84,18 +85,19 @@ def _nft(namespace: str, commands: str) -> str:
 # ------------------------------------------------------------------------------------------- a filter's rules for tc
 
 
-def tc_filters(mirror: MirrorFilter, target: str, turn: int) -> list[str]:
+def tc_filters(mirror: MirrorFilter, target: str, turn: int, later: int = 0) -> list[str]:
     """The filter's rules as `tc filter add` lines for the server's eth0: lowest number first, the first match decides.
 
     accept copies to the target device; reject is a match without an action, which ends the search: the kernel may lack gact.
+    `later` is added to the numbers, for a filter that is asked after another.
     """
 
     def action(rule: Rule) -> str:
-        index = _index(turn, rule.direction, rule.number)
+        index = _index(turn, rule.direction, rule.number + later)
         return f"action mirred egress mirror dev {target} index {index}" if rule.action == "accept" else ""
 
     return [
-        f"filter add dev eth0 {rule.direction} protocol {'ip' if rule.family == 4 else 'ipv6'} pref {rule.number} "
+        f"filter add dev eth0 {rule.direction} protocol {'ip' if rule.family == 4 else 'ipv6'} pref {rule.number + later} "
         f"u32 {words} flowid 1:1 {action(rule)}".rstrip()
         for rule in mirror.rules
         for words in u32(rule)
@@ -209,33 +211,46 @@ class Lab:
 
     # ------------------------------------------------------------------------------------------------ what is in force
 
-    def mirror(self, mirror: MirrorFilter, *, vni: int = VNI, mtu: int = 9001, dropping: str = "") -> None:
+    def mirror(
+        self,
+        mirror: MirrorFilter,
+        *,
+        vni: int = VNI,
+        mtu: int = 9001,
+        dropping: str = "",
+        first: MirrorFilter | None = None,
+    ) -> None:
         """Put a filter, a VNI, the MTU of the analyser's link and an nft rule of the router in force, and nothing else.
 
         dropping is what nft drops of the copies on their way: "" nothing, "all", or a share as "numgen random mod 100 < 20".
+        first is the filter, without rejections, of a session that is asked before, with FIRST_VNI.
         """
         self.turn += 1
         for direction in ("ingress", "egress"):
             run("tc", "-n", self.server, "filter", "del", "dev", "eth0", direction)
-        subprocess.run(["ip", "-n", self.server, "link", "del", "mirror0"], check=False, capture_output=True)
-        device = f"link add mirror0 type vxlan id {vni} local {SERVER} remote {ANALYSER} dstport {VXLAN_PORT} nolearning noudpcsum"
-        # Without IPv6 of its own: the device would announce itself, and that would look like a mirrored packet.
-        _batch("ip", self.server, [device])
-        run("ip", "netns", "exec", self.server, "sysctl", "-qw", "net.ipv6.conf.mirror0.disable_ipv6=1")
-        _batch("ip", self.server, ["link set mirror0 up mtu 8950"])
+        for device, number in (("mirror0", vni), ("mirror1", FIRST_VNI)):
+            subprocess.run(["ip", "-n", self.server, "link", "del", device], check=False, capture_output=True)
+            if device == "mirror0" or first:
+                self._device(device, number)
         _batch("ip", self.router, [f"link set eth1 mtu {mtu}"])
-        _batch("tc", self.server, tc_filters(mirror, "mirror0", self.turn))
-        _nft(
-            self.router,
-            "add table inet way; flush table inet way; add chain inet way on { type filter hook forward priority 0; }",
-        )
+        lines = tc_filters(first, "mirror1", self.turn) if first else []
+        _batch("tc", self.server, lines + tc_filters(mirror, "mirror0", self.turn, _LATER if first else 0))
+        chain = "add chain inet way on { type filter hook forward priority 0; }"
+        _nft(self.router, f"add table inet way; flush table inet way; {chain}")
         if dropping:
             share = "" if dropping == "all" else dropping
             _nft(self.router, f"add rule inet way on udp dport {VXLAN_PORT} {share} counter drop")
 
-    def copied(self) -> int:
-        """The packets that the kernel put into the VXLAN device."""
-        told = json.loads(run("ip", "-n", self.server, "-j", "-s", "link", "show", "mirror0"))
+    def _device(self, name: str, vni: int) -> None:
+        ends = f"local {SERVER} remote {ANALYSER} dstport {VXLAN_PORT}"
+        _batch("ip", self.server, [f"link add {name} type vxlan id {vni} {ends} nolearning noudpcsum"])
+        # Without IPv6 of its own: the device would announce itself, and that would look like a mirrored packet.
+        run("ip", "netns", "exec", self.server, "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
+        _batch("ip", self.server, [f"link set {name} up mtu 8950"])
+
+    def copied(self, device: str = "mirror0") -> int:
+        """The packets that the kernel put into a VXLAN device."""
+        told = json.loads(run("ip", "-n", self.server, "-j", "-s", "link", "show", device))
         return int(told[0]["stats64"]["tx"]["packets"])
 
     def dropped(self) -> int:

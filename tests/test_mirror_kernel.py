@@ -10,14 +10,26 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 import kernel_mirror
 import pytest
-from kernel_mirror import ADMIN, ANALYSER, CLIENT, CLIENT6, SERVER, SERVER6, SNIFFERS, VNI, WEB, Lab
+from kernel_mirror import ADMIN, ANALYSER, CLIENT, CLIENT6, FIRST_VNI, SERVER, SERVER6, SNIFFERS, VNI, WEB, Lab
 
-from netkit.mirror import Capture, MirrorFilter, MirrorSession, Rule, parse_filter, read_capture, rule_coverage, verify
+from netkit.mirror import (
+    Capture,
+    MirrorFilter,
+    MirrorSession,
+    Rule,
+    parse_filter,
+    read_capture,
+    rule_coverage,
+    stolen,
+    verify,
+)
 from netkit.mirror.expected import flows
 from netkit.model import Finding
+from netkit.packets import Box, Packets
 
 # Ten rules, both families, a range that is no power of two, and a rejection that has to come first to matter.
 FILTER = parse_filter(
@@ -201,6 +213,32 @@ def test_copies_are_fragmented_on_the_way(lab: Lab) -> None:
     assert first == later > 150
     assert capture.count("in_conversations") == lab.copied()
     assert capture.count("truncated") == capture.count("truncated_by_capture") == 0
+
+
+def test_a_session_with_a_lower_number_takes_the_packets(lab: Lab) -> None:
+    """Each packet is copied once: the first filter's web packets are missing from the second session, and explained."""
+    first = parse_filter(f"web: tcp {WEB} from any")
+    asked_first = replace(SESSION, id="tms-0123456789abcdef1", number=1, vni=FIRST_VNI)
+    session = replace(SESSION, id="tms-0123456789abcdef2", number=2)
+    lab.mirror(FILTER, first=first)
+    capture = captured(lab)
+    packets = (capture.conversations["packets"] + capture.conversations["packets_back"]).groupby(capture.conversations["vni"]).sum()  # fmt: skip
+    assert packets.to_dict() == {VNI: lab.copied(), FIRST_VNI: lab.copied("mirror1")}
+    findings = verify(capture, session, FILTER, interface=[SERVER, SERVER6], others=[(asked_first, first)])
+    assert confirmed(findings) == {"MIRROR-STOLEN"}
+    assert "session 1 (tms-0123456789abcdef1)" in finding(findings, "MIRROR-STOLEN").claim
+    # What the algebra says the first session takes is what the kernel gave it, and the other has none of it.
+    taken = [one for one in stolen(session, FILTER, [(asked_first, first)]) if one.direction == "ingress"]
+    for one in capture.conversations.astype(object).fillna(0).itertuples():
+        family = 6 if ":" in one.source else 4
+        box = Packets.of(family, [exactly(one.protocol, one.source, one.destination, one.source_port, one.destination_port)])  # fmt: skip
+        assert any(both.packets.family == family and both.packets & box for both in taken) == (one.vni == FIRST_VNI)
+
+
+def exactly(protocol: int, source: str, destination: str, source_port: int, destination_port: int) -> Box:
+    """One packet's header as a set."""
+    ends = [(int(ip_address(address)),) * 2 for address in (source, destination)]
+    return Box((protocol, protocol), ends[0], ends[1], (source_port, source_port), (destination_port, destination_port))
 
 
 @pytest.mark.parametrize("ports", [(0, 65535), (80, 80), (1, 65535), (8080, 8090), (1023, 49152), (65534, 65535)])
