@@ -278,24 +278,31 @@ class Lab:
     @contextlib.contextmanager
     def capturing(self, path: Path, tool: str, snap: int = 9216) -> Iterator[None]:
         """Capture on the analyser while the body runs; at the end all that was on its way is in the file."""
-        plain = (
-            ["tcpdump", "--immediate-mode", "-U", "-Z", "root", "-n", "-B", "16384"]
-            if tool == "tcpdump"
-            else ["dumpcap", "-q", "-B", "16"]
-        )
-        order = [*plain, "-i", "eth0", "-s", str(snap), "-w", str(path)]
-        order += [CAPTURE_FILTER] if tool == "tcpdump" else ["-f", CAPTURE_FILTER]
-        process = self._start(self.analyser, *order)
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "listening on" in line or line.startswith("File:"):
-                break
-        else:
-            raise RuntimeError(f"{tool} did not start: {process.returncode}")
+        process = self._sniff(self.analyser, path, tool, snap, CAPTURE_FILTER)
         yield
         self._settle(path)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
+
+    @contextlib.contextmanager
+    def on_the_wire(self, path: Path, tool: str) -> Iterator[None]:
+        """Capture what the server's own interface sends and gets on its web port: what a mirror should show."""
+        process = self._sniff(self.server, path, tool, 9216, f"tcp port {WEB}")
+        yield
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+
+    def _sniff(self, namespace: str, path: Path, tool: str, snap: int, wanted: str) -> subprocess.Popen[str]:
+        plain = (
+            ["--immediate-mode", "-U", "-Z", "root", "-n", "-B", "16384"] if tool == "tcpdump" else ["-q", "-B", "16"]
+        )
+        order = [tool, *plain, "-i", "eth0", "-s", str(snap), "-w", str(path)]
+        process = self._start(namespace, *order, *([wanted] if tool == "tcpdump" else ["-f", wanted]))
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "listening on" in line or line.startswith("File:"):
+                return process
+        raise RuntimeError(f"{tool} did not start: {process.wait()}")
 
     def _settle(self, path: Path) -> None:
         """Wait until the copies are through, then until a packet sent after them is in the capture."""
