@@ -268,8 +268,8 @@ FAULTS = {
     "not complete": lambda some: ~some["handshake"].isin(["", "complete"]),
 }  # fmt: skip
 _SHOWN = (
-    "protocol", "source", "destination", "packets", "packets_back", "bytes", "bytes_back", "handshake", "retransmissions",
-    "retransmissions_back", "lost_bytes", "lost_bytes_back", "truncated",
+    "protocol", "source", "destination", "packets", "packets_back", "bytes", "bytes_back", "handshake", "lost_bytes",
+    "lost_bytes_back", "truncated", "retransmissions", "retransmissions_back",
 )  # fmt: skip
 
 
@@ -346,7 +346,7 @@ class _Conversations:
         names = sorted({protocol_name(int(number)) for number in capture.conversations["protocol"]})
         self.protocol = w.Dropdown(options=[("any", ""), *((name, name) for name in names)], value=protocol if protocol in names else "", description="protocol", style=style)  # fmt: skip
         self.port = w.BoundedIntText(
-            value=port, min=0, max=65535, description="port (0 any)", style=style, layout={"width": "190px"}
+            value=port, min=0, max=65535, description="port, 0 any", style=style, layout={"width": "190px"}
         )
         self.text = w.Text(
             value=text,
