@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from little_capture import ACK, FIN, SYN, ethernet, geneve, ip, mirrored, pcap, pcapng, talk, tcp, udp, vxlan
 
@@ -295,6 +295,45 @@ def test_a_ring_with_a_file_missing(tmp_path: Path) -> None:
     (tmp_path / "mirror_00001_20261119090000.pcap").write_bytes(pcap([], start=1))  # begun again: counts from 1
     with pytest.raises(SourceError, match="the ring lacks mirror_00003"):
         read_capture(tmp_path)
+
+
+def test_the_newest_file_of_a_ring_may_be_empty_yet(tmp_path: Path) -> None:
+    (tmp_path / "mirror_00001_20261119080001.pcap").write_bytes(pcap(mirrored(*talk())))
+    (tmp_path / "mirror_00002_20261119080002.pcap").write_bytes(b"")
+    capture = read_capture(tmp_path)
+    assert capture.count("in_conversations") == 16
+    assert capture.warnings == ("mirror_00002_20261119080002.pcap: nothing is in it yet",)
+
+
+KINDS = (
+    pcap,
+    pcapng,
+    lambda frames: pcap(frames, order=">"),
+    lambda frames: pcapng(frames, order=">", ticks=9, dropped=3),
+)
+
+
+@given(
+    st.sampled_from(range(len(KINDS))),
+    st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 255), st.integers(0, 3)), min_size=1, max_size=20),
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_damaged_every_frame_is_counted(
+    tmp_path: Path, kind: int, damage: list[tuple[int, int, int]]
+) -> None:
+    """Bytes changed, taken out and put in anywhere: an answer that adds up, or a refusal; never an exception of another kind."""
+    content = bytearray(KINDS[kind]([*mirrored(*talk()), ethernet(geneve(vxlan(ethernet(talk()[0])), kind=0x0800))]))
+    for place, value, what in damage:
+        at = place % len(content)
+        content[at : at + (what != 3)] = [bytes([value]), b"", bytes([value]) * 3, bytes([value])][what]
+    try:
+        capture = read(tmp_path, bytes(content))
+    except SourceError:
+        return
+    adds_up(capture)
+    conversations = capture.conversations
+    assert (conversations["packets"] + conversations["packets_back"]).sum() == capture.count("in_conversations")
+    assert str(capture)
 
 
 @pytest.mark.parametrize("paths", ["nothing-here.pcap", "nothing-*.pcap", []])

@@ -96,7 +96,6 @@ def right(lab: Lab, request: pytest.FixtureRequest) -> Right:
 
 
 # Capture.window drops the nanoseconds that dumpcap keeps, and pandas says so.
-@pytest.mark.filterwarnings("ignore:Discarding nonzero nanoseconds:UserWarning")
 def test_a_right_mirror_is_found_right(right: Right) -> None:
     capture, copied, _ = right
     findings = judged(capture)

@@ -106,6 +106,13 @@ def test_replies_that_a_rule_takes_and_that_did_not_come(tmp_path: Path) -> None
     assert named(unanswered, "MIRROR-ONE-WAY").status == "inconclusive"
 
 
+def test_nobody_answers_from_a_multicast_address(tmp_path: Path) -> None:
+    frames = mirrored(*talk(), udp("10.0.0.5", 5353, "224.0.0.251", 5353), udp("10.0.0.5", 68, "255.255.255.255", 67))
+    assert [
+        one.code for one in look(tmp_path, frames, parse_filter("tcp 80; udp")) if one.code == "MIRROR-ONE-WAY"
+    ] == []
+
+
 def test_packets_that_no_rule_allows(tmp_path: Path) -> None:
     frames = mirrored(*talk(), *talk(port=22, client_port=5))
     other = (SESSION | {"SessionNumber": 7, "TrafficMirrorSessionId": "tms-00000000000000007"}, parse_filter("tcp 22"))

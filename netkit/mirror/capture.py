@@ -84,7 +84,7 @@ class Capture:
         if self.conversations.empty:
             return None
         first, last = self.conversations["first"].min(), self.conversations["last"].max()
-        return Window(first.to_pydatetime(), (last + pd.Timedelta("1us")).to_pydatetime())
+        return Window(first.floor("us").to_pydatetime(), (last.floor("us") + pd.Timedelta("1us")).to_pydatetime())
 
     def packets(self, conversation: int) -> pd.DataFrame:
         """The packets of one conversation (its row), read from the files again: PACKET_COLUMNS.
@@ -153,6 +153,8 @@ def read_capture(
             subject=", ".join(path.name for path in files[:3]) + (" ..." if len(files) > 3 else ""),
             hint="fetch the missing file, or read the rest with incomplete=True: what it held will show as loss",
         )
+    unwritten = [path.name for path in files if not path.stat().st_size] if len(files) > 1 else []
+    files = [path for path in files if path.name not in unwritten] or files
     if len(files) > 1:
         files = sorted(files, key=lambda path: (first_time(path), path.name))
     reading = _Reading(files)
@@ -160,7 +162,9 @@ def read_capture(
         for notes in reading.notes:
             for some in frames(notes.path, notes, bar.update):
                 reading.take(reading.decoder.decode(some))
-    capture = reading.capture([f"the ring lacks {one}" for one in missing])
+    capture = reading.capture(
+        [*(f"the ring lacks {one}" for one in missing), *(f"{one}: nothing is in it yet" for one in unwritten)]
+    )
     _refuse_other_traffic(capture, reading.decoder)
     return capture
 

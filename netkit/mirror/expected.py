@@ -243,8 +243,15 @@ def _logged(records: pd.DataFrame, addresses: Sequence[str], window: Window | No
 
 def without_reply(conversations: pd.DataFrame) -> pd.DataFrame:
     """Conversations of which one direction only was seen, with `proven`: an acknowledgement shows that the other was there."""
-    alone = conversations[conversations["packets_back"] == 0]
+    alone = conversations[
+        (conversations["packets_back"] == 0) & ~conversations["destination"].map(_to_many).astype(bool)
+    ]
     return alone.assign(proven=(alone["protocol"] == TCP) & (alone["tcp_flags"] & 16 != 0))
+
+
+def _to_many(address: str) -> bool:
+    """Whether an address is multicast or broadcast, which nobody answers from."""
+    return address == "255.255.255.255" or ipaddress.ip_address(address).is_multicast
 
 
 def ours(capture: Capture, session: MirrorSession) -> pd.DataFrame:

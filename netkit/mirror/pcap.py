@@ -22,6 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 BLOCK = 8 * 2**20  # bytes decoded at a time: fits the processor's cache, and memory stays flat
 LARGEST = 262_144  # bytes in one frame: the limit of libpcap and Wireshark
+_LATEST_S = 2**33  # the year 2242; 64-bit nanoseconds end in 2262
 ROOM = 64  # zero bytes behind a block, so that a header cut off at its end can be looked at without a test
 
 _PCAP = {
@@ -344,7 +345,7 @@ def _options(block: bytes, at: int, end: int, order: str) -> dict[int, bytes]:
 
 def _ticks(resolution: bytes) -> int:
     power = resolution[0] if resolution else 6
-    return int(2 ** (power & 0x7F) if power & 0x80 else 10**power)
+    return int(min(2 ** (power & 0x7F) if power & 0x80 else 10**power, 2**63))
 
 
 def _ng_frames(block: bytes, packets: list[int], section: _Section, notes: FileNotes) -> Iterator[Frames]:
@@ -385,7 +386,8 @@ def _nanoseconds(ticks: Array, number: Array, section: _Section) -> Array:
             fraction = (rest.astype(np.float64) * (1e9 / unit)).astype(np.int64)
         else:
             fraction = rest * 1_000_000_000 // unit
-        time[mine] = (seconds + offset) * 1_000_000_000 + fraction
+        # A damaged block can name any time: what is no time of this age is put at its ends.
+        time[mine] = np.clip(seconds + offset, 0, _LATEST_S) * 1_000_000_000 + fraction
     return time
 
 
