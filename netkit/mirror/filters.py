@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from netkit.errors import InputError
 from netkit.net import TCP, UDP, parse_cidr, parse_port, protocol_name, protocol_number
-from netkit.packets import ANY_ADDRESS, ANY_PORT, ANY_PROTOCOL, Box, Packets, Span
+from netkit.packets import ANY_ADDRESS, ANY_PORT, ANY_PROTOCOL, Box, Packets, Span, join
 
 Direction = Literal["ingress", "egress"]
 DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")
@@ -409,13 +409,7 @@ def _ports(text: str) -> tuple[Span, ...]:
         if low > high:
             raise InputError(f"the port range {one!r} is reversed", hint=f"write {high}-{low}")
         spans.append((low, high))
-    joined: list[Span] = []
-    for low, high in sorted(spans):
-        if joined and low <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
-        else:
-            joined.append((low, high))
-    return tuple(joined)
+    return join(spans)
 
 
 def _numbered(wishes: Iterable[_Wish]) -> Iterator[Rule]:
