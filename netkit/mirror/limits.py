@@ -24,6 +24,7 @@ OVERHEAD = {4: 54, 6: 74}  # bytes that the outer headers add, as AWS counts the
 LARGEST_MTU = 9001
 ENDPOINT_MTU = 8500  # Gateway Load Balancer endpoints, and transit gateways
 LARGEST_UNCUT = {4: 8446, 6: 8426}  # bytes that get through a Gateway Load Balancer endpoint whole
+SHORTEST_LENGTH = {4: 35, 6: 55}  # bytes of a packet
 BALANCER_LENGTH = 8500  # what AWS sets for a session to a Network Load Balancer that names no packet length
 
 # Generations of the general, compute and memory families, and single families, as AWS lists them for sources.

@@ -12,7 +12,7 @@ Amazon VPC Traffic Mirroring, "Traffic mirror sessions", "Traffic mirror targets
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,15 @@ import pandas as pd
 
 from netkit import costs
 from netkit.errors import InputError
-from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorSession, MirrorTarget, Rule, parse_filter
+from netkit.mirror.filters import (
+    DIRECTIONS,
+    SESSION_NUMBERS,
+    MirrorFilter,
+    MirrorSession,
+    MirrorTarget,
+    Rule,
+    parse_filter,
+)
 from netkit.mirror.ids import target_request
 from netkit.mirror.limits import (
     BALANCER_LENGTH,
@@ -155,18 +163,22 @@ def _number(owner: Owner, wish: _Wish, held: Mirrors, interface: str) -> int:
             subject=interface, hint="end one of them, or have one filter take what both should see",
         )  # fmt: skip
     if wish.number is None:
-        return int(mine[0]["SessionNumber"]) if mine else _behind(taken)
+        return int(mine[0]["SessionNumber"]) if mine else free_number(taken)
     if wish.number in taken:
         raise InputError(
             f"session number {wish.number} on {interface} is taken by {taken[wish.number]}",
-            subject=interface, hint=f"{_behind(taken)} is free; lower numbers take packets first",
+            subject=interface, hint=f"{free_number(taken)} is free; lower numbers take packets first",
         )  # fmt: skip
     return wish.number
 
 
-def _behind(taken: Mapping[int, str]) -> int:
-    last = max(taken, default=0) + 1
-    return last if last <= 32766 else next(one for one in range(32766, 0, -1) if one not in taken)
+def free_number(taken: Iterable[int]) -> int:
+    """The first session number behind all that are taken on an interface, so that no other session loses packets."""
+    used = set(taken)
+    last = max(used, default=0) + 1
+    return (
+        last if last <= SESSION_NUMBERS[1] else next(one for one in range(SESSION_NUMBERS[1], 0, -1) if one not in used)
+    )
 
 
 def _quotas(owner: Owner, wish: _Wish, held: Mirrors, interfaces: Sequence[str]) -> Iterator[str]:
