@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -522,6 +523,12 @@ def test_captures_come_in_the_order_of_their_ring(monkeypatch: pytest.MonkeyPatc
             again = read.fetch_captures(session, "s3://netkit-captures/right/", tmp_path, progress=False)
         assert again == found
         assert not [operation for operation, _ in made if operation.endswith("Object")]
+        os.utime(found[0], (0, 0))  # what was written again in the bucket since, in the same size, is fetched again
+        session.call(
+            "s3", "put_object", Bucket="netkit-captures", Key=f"right/{names[0]}", Body=names[0].upper().encode()
+        )
+        assert read.fetch_captures(session, "s3://netkit-captures/right/", tmp_path, progress=False) == found
+        assert found[0].read_bytes() == names[0].upper().encode()
         with pytest.raises(SourceError, match="1 objects are there"):
             read.fetch_captures(session, "s3://netkit-captures/right/eve", tmp_path, progress=False)
         with pytest.raises(SourceError, match="not a bucket"):

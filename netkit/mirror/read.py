@@ -363,7 +363,7 @@ def mirror_metrics(session: Session, instance: str, window: Window) -> pd.DataFr
 def fetch_captures(session: Session | None, source: str | Path, folder: str | Path, *, progress: bool = True) -> list[Path]:  # fmt: skip
     """The capture files of s3://bucket/prefix (fetched into `folder`), or of a local file, folder or glob, in the order of their ring.
 
-    An object that is in the folder already, in its size, is not fetched again. Files whose name is not that of a capture
+    An object that is in the folder already, in its size and not older than in the bucket, is not fetched again. Files whose name is not that of a capture
     (.pcap, .pcapng, .cap, also .gz) are left out unless they are named one by one. Raises SourceError where there is none.
     """
     text = str(source)
@@ -375,7 +375,7 @@ def fetch_captures(session: Session | None, source: str | Path, folder: str | Pa
     if session is None:
         raise InputError("a bucket needs a session", subject=text, hint="connect() makes one")
     found = session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)
-    kept = {str(one["Key"]): int(one["Size"]) for one in found if one["Key"] == prefix or _is_capture(str(one["Key"]))}
+    kept = {str(one["Key"]): one for one in found if one["Key"] == prefix or _is_capture(str(one["Key"]))}
     if not kept:
         hint = f"{len(found)} objects are there, none of them named as a capture" if found else "has the analysis host uploaded yet?"  # fmt: skip
         raise SourceError("there is no capture here", subject=text, hint=hint)
@@ -407,7 +407,15 @@ def ring_order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts)
 
 
-def _fetched(session: Session, bucket: str, prefix: str, kept: Mapping[str, int], folder: Path, *, progress: bool) -> list[Path]:  # fmt: skip
+def _is_current(path: Path, record: Record) -> bool:
+    """Whether a file is what the bucket has: of the same size, and written after the object was."""
+    if not path.is_file():
+        return False
+    here = path.stat()
+    return here.st_size == int(record["Size"]) and here.st_mtime >= record["LastModified"].timestamp()
+
+
+def _fetched(session: Session, bucket: str, prefix: str, kept: Mapping[str, Record], folder: Path, *, progress: bool) -> list[Path]:  # fmt: skip
     client = session.client("s3")
     above = prefix.rpartition("/")[0]
 
@@ -416,7 +424,7 @@ def _fetched(session: Session, bucket: str, prefix: str, kept: Mapping[str, int]
         if ".." in inside.parts:  # a key may hold anything; a path out of the folder is not followed
             raise SourceError("this object's name leads out of the folder", subject=f"s3://{bucket}/{key}", hint="rename it")  # fmt: skip
         path = folder / bucket / above / inside
-        if not (path.is_file() and path.stat().st_size == kept[key]):
+        if not _is_current(path, kept[key]):
             path.parent.mkdir(parents=True, exist_ok=True)
             with aws_errors("s3:get_object"):
                 client.download_file(bucket, key, str(path))
