@@ -96,9 +96,11 @@ class _Case:
 
     def number_on(self, source: str) -> int:
         """The session number on a source: as asked, as it is, or the first behind the others."""
-        mine = next((one for one in self.held.of_interface(source) if self.own(one)), None)
-        if self.number is not None or mine is not None:
-            return self.number if mine is None or self.number is not None else int(mine["SessionNumber"])  # type: ignore[return-value]
+        if self.number is not None:
+            return self.number
+        for one in self.held.of_interface(source):
+            if self.own(one):
+                return int(one["SessionNumber"])
         return free_number(int(one["SessionNumber"]) for one in self.others(source))
 
 
@@ -353,7 +355,9 @@ def _counts(case: _Case, source: str, end: str, one: Blocker) -> bool:
     """Whether a blocker stops copies: not the source's own outbound groups; and a Gateway Load Balancer endpoint takes them in."""
     own_groups = one.direction == "egress" and one.where == source and one.component in case.network.interfaces[source].groups  # fmt: skip
     taken_in = case.kind == ENDPOINT and one.component == end and one.code == "NO_POSSIBLE_DESTINATION"
-    return not own_groups and not taken_in and not one.code.startswith("ELB")
+    # The state of source and target, and what a load balancer lacks, have checks of their own.
+    elsewhere = one.code.startswith("ELB") or (one.code == "BAD_STATE" and one.component.startswith(("i-", "eni-", "arn:")))  # fmt: skip
+    return not own_groups and not taken_in and not elsewhere
 
 
 def _check_of(component: str) -> str:
