@@ -93,6 +93,8 @@ def test_what_cannot_stop_a_copy_is_left_out() -> None:
     assert trace(net.snapshot(), source=SOURCE, destination=TARGET, protocol="udp", port=4789).status == "NOT_REACHABLE"
     found = asked(net)
     assert [state(found, check) for check in WAY] == ["ok", "ok", "ok"], found.to_string()
+    net.find("NetworkInterfaces", SOURCE)["Groups"] = [{"GroupId": "sg-silent"}]
+    assert [state(asked(net), check) for check in WAY] == ["ok", "ok", "ok"]
 
 
 @pytest.mark.parametrize(("subnet", "egress"), [("subnet-c", True), ("subnet-s", False)])

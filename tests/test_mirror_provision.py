@@ -196,11 +196,15 @@ def test_killed_at_every_call_finished_by_the_same_plan_and_removed(
         whole = everything(session)
         assert whole != before
         ready.teardown(armed=True)
+        # Reads change nothing, so of several in a row the first tells as much as the others.
+        reads = [operation.startswith(READS) for operation, _ in made]
         points = [
-            (number, moment) for number, (operation, _) in enumerate(made, 1)
-            for moment in (("before",) if operation.startswith(READS) else ("before", "after"))
-        ]  # fmt: skip
-        assert len(points) > 20
+            (number, moment)
+            for number, read_only in enumerate(reads, 1)
+            for moment in (("before",) if read_only else ("before", "after"))
+            if not (read_only and number > 1 and reads[number - 2])
+        ]
+        assert len(points) > 15
         for number, moment in points:
             folder = tmp_path / f"{number}-{moment}"
             started = planned(session, folder, target=target, sources=[first], filter=filter)
