@@ -89,8 +89,11 @@ class Look:
 
     @cached_property
     def before(self) -> Others:
-        """The sessions of the same interface that are asked first."""
-        return [pair for pair in self.others if (pair[0].number < self.session.number and pair[0].id != self.session.id) or not pair[0].interface]  # fmt: skip
+        """The sessions of the same interface that are asked first: those with a lower number."""
+        mine = self.session
+        return [
+            pair for pair in self.others if pair[0].interface in (mine.interface, "") and pair[0].number < mine.number
+        ]
 
     @cached_property
     def stolen(self) -> list[Stolen]:
