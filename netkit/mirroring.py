@@ -348,7 +348,7 @@ def _asked(case: _Case, source: str, end: str) -> Iterator[Row]:
         open_questions = [one for one in unknowns if _check_of_unknown(one) == check]
         if check in _FILTERS and not got_there and not mine and not open_questions:
             open_questions = [Unknown(end, "the way there breaks off before it")]
-        yield _one_check(check, f"{source} to {case.resource}", mine, open_questions, verdict)
+        yield _one_check(check, f"{source} to {case.resource}", mine, open_questions, verdict, _far(case.network))
 
 
 def _counts(case: _Case, source: str, end: str, one: Blocker) -> bool:
@@ -368,6 +368,11 @@ def _check_of_unknown(one: Unknown) -> str:
     return next((check for check, table in _FILTERS.items() if one.what == table), _check_of(one.what))
 
 
+def _far(network: Network) -> frozenset[str]:
+    """The peerings between Regions: AWS names those within one only."""
+    return frozenset(one.id for one in network.peerings.values() if one.sides[0].region != one.sides[1].region)
+
+
 _REMEDY = {
     "route": "add a route from the source's subnet to the target",
     "security group": f"let UDP {VXLAN_PORT} in from the source's address",
@@ -375,14 +380,16 @@ _REMEDY = {
 }
 
 
-def _one_check(check: str, subject: str, blockers: Sequence[Blocker], unknowns: Sequence[Unknown], verdict: Verdict) -> Row:  # fmt: skip
+def _one_check(
+    check: str, subject: str, blockers: Sequence[Blocker], unknowns: Sequence[Unknown], verdict: Verdict, far: frozenset[str]
+) -> Row:  # fmt: skip
     if blockers:
         return Row(check, subject, "fails", "; ".join(dict.fromkeys(one.because for one in blockers)), _REMEDY[check])
     if unknowns:
         return Row(check, subject, "unknown", "; ".join(dict.fromkeys(map(str, unknowns))), "collect what is missing")
     if check == "route":
-        if odd := [hop for hop in verdict.forward if hop.type in _NO_WAY]:
-            says = f"the way leads through {', '.join(hop.component for hop in odd)}, which AWS does not name as a way for copies"  # fmt: skip
+        if odd := [hop.component for hop in verdict.forward if hop.type in _NO_WAY or hop.component in far]:
+            says = f"the way leads through {', '.join(odd)}, which AWS does not name as a way for copies"
             return Row(
                 check, subject, "warning", says, "use the same VPC, a peering in the Region or a transit gateway"
             )

@@ -13,6 +13,7 @@ from netkit.errors import InputError
 from netkit.mirror.filters import MirrorFilter, parse_filter
 from netkit.mirror.read import Mirrors
 from netkit.mirroring import ALWAYS_POSSIBLE, COLUMNS, causes, preflight, preflight_of
+from netkit.model import Coverage
 from netkit.reach import Snapshot, load_snapshot, trace
 
 BATFISH = Path(__file__).parents[1].parent / "shared" / "data" / "reach" / "batfish"
@@ -116,6 +117,22 @@ def test_no_route_to_another_vpc_and_one_by_peering() -> None:
     net.route("rtb-a", "10.1.0.0/16", "pcx-1")  # and none back: no copy needs it
     assert [state(asked(net), check) for check in WAY] == ["ok", "ok", "ok"]
     assert "pcx-1" in says(asked(net), "route")
+
+
+def test_ways_that_aws_does_not_name_for_copies() -> None:
+    net = two_vpcs()
+    net.peering("pcx-far", "vpc-a", "vpc-b", regions=("us-east-1", "eu-west-1"))
+    net.route("rtb-a", "10.1.0.0/16", "pcx-far")
+    found = asked(net)
+    assert state(found, "route") == "warning"
+    assert "pcx-far" in says(found, "route")
+    assert any(one.startswith("route") for one in causes(found))
+
+
+def test_mirrors_that_could_not_be_read_are_unknown() -> None:
+    rows = tuple(Coverage("", "", table, "denied") for table in ("TrafficMirrorSessions", "TrafficMirrorTargets"))
+    found = asked(pair(), Mirrors((), (), (), rows), target="tmt-0123456789abcdef0")
+    assert (state(found, "sessions"), state(found, "target")) == ("unknown", "unknown")
 
 
 def test_what_was_not_collected_is_unknown_and_never_open() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import botocore.session
 import botocore.validate
 import pytest
+from botocore.stub import Stubber
 from inprocess import READS, Kill, account, calls, only_watch, writes
 
 from netkit.errors import ConflictError, InputError, NotArmedError, SourceError
@@ -459,6 +460,31 @@ def test_one_mirror_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
             read.mirror_of(session, "third")
         rules_read = read.filter_rules(session, mirror.filter["TrafficMirrorFilterId"])
         assert {one["TrafficDirection"] for one in rules_read} == {"ingress", "egress"}
+
+
+def test_rules_of_a_filter_over_several_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's stubber checks the requests and the answers' shape against its model."""
+    with account(monkeypatch) as session, Stubber(session.client("ec2")) as stubbed:
+        name, last = "tmf-1234567890abcdef0", {}
+        for number, token in ((1, "more"), (2, "")):
+            rule = {"TrafficMirrorFilterRuleId": f"tmfr-{number}", "RuleNumber": number}
+            answer = {"TrafficMirrorFilterRules": [rule]} | ({"NextToken": token} if token else {})
+            stubbed.add_response(
+                "describe_traffic_mirror_filter_rules", answer, {"TrafficMirrorFilterId": name, **last}
+            )
+            last = {"NextToken": token}
+        assert [one["RuleNumber"] for one in read.filter_rules(session, name)] == [1, 2]
+        stubbed.assert_no_pending_responses()
+
+
+def test_a_denied_read_is_coverage_and_no_empty_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with account(monkeypatch) as session, Stubber(session.client("ec2")) as stubbed:
+        stubbed.add_client_error("describe_traffic_mirror_sessions", "UnauthorizedOperation", "no")
+        stubbed.add_response("describe_traffic_mirror_filters", {"TrafficMirrorFilters": []})
+        stubbed.add_response("describe_traffic_mirror_targets", {"TrafficMirrorTargets": []})
+        held = read.mirrors(session)
+    assert [row.state for row in held.coverage] == ["denied", "empty", "empty"]
+    assert (held.known("TrafficMirrorSessions"), held.known("TrafficMirrorTargets")) == (False, True)
 
 
 def test_sources_by_id_subnet_and_tag(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
