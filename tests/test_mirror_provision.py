@@ -14,7 +14,7 @@ import pytest
 from botocore.stub import Stubber
 from inprocess import READS, Kill, account, calls, only_watch, writes
 
-from netkit.errors import ConflictError, InputError, NotArmedError, SourceError
+from netkit.errors import AccessError, ConflictError, InputError, NotArmedError, SourceError
 from netkit.mirror import read
 from netkit.mirror.commands import seed_command, seed_commands
 from netkit.mirror.filters import MirrorFilter, Rule, parse_filter
@@ -485,6 +485,17 @@ def test_a_denied_read_is_coverage_and_no_empty_answer(monkeypatch: pytest.Monke
         held = read.mirrors(session)
     assert [row.state for row in held.coverage] == ["denied", "empty", "empty"]
     assert (held.known("TrafficMirrorSessions"), held.known("TrafficMirrorTargets")) == (False, True)
+
+
+def test_a_plan_that_may_not_see_the_sessions_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with account(monkeypatch) as session:
+        (first, _), target = hosts(session)
+        with Stubber(session.client("ec2")) as stubbed:
+            stubbed.add_client_error("describe_traffic_mirror_sessions", "UnauthorizedOperation", "no")
+            stubbed.add_response("describe_traffic_mirror_filters", {"TrafficMirrorFilters": []})
+            stubbed.add_response("describe_traffic_mirror_targets", {"TrafficMirrorTargets": []})
+            with pytest.raises(AccessError, match="DescribeTrafficMirror"):
+                planned(session, tmp_path, target=target, sources=[first])
 
 
 def test_sources_by_id_subnet_and_tag(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from netkit import costs
-from netkit.errors import InputError
+from netkit.errors import AccessError, InputError
 from netkit.mirror.filters import (
     DIRECTIONS,
     SESSION_NUMBERS,
@@ -31,7 +31,7 @@ from netkit.mirror.filters import (
     Rule,
     parse_filter,
 )
-from netkit.mirror.ids import target_request
+from netkit.mirror.ids import check_id, target_request
 from netkit.mirror.limits import (
     BALANCER_LENGTH,
     SESSIONS_PER_ACCOUNT,
@@ -101,23 +101,42 @@ def plan_mirror(
     vni      None lets AWS choose
 
     Raises InputError for what AWS refuses: from the words alone before any call; a fourth session on an interface, a number that
-    another session has, an interface that cannot be a source and a quota passed, before anything is changed.
+    another session has, an interface that cannot be a source and a quota passed, before anything is changed. Raises AccessError
+    where the mirrors that are there may not be read.
     """
     wish = _checked(name, filter, target, number, packet_length, vni, description)
-    if not (sources or subnets or tags):
-        raise InputError("no source was chosen, and mirroring everything is refused", hint="name interfaces, instances, subnets or tags")  # fmt: skip
+    _check_sources(wish, sources, subnets, tags or {})
     if not 1 <= expire_days <= _LONGEST_DAYS:
         raise InputError(f"expire_days {expire_days} is not from 1 to {_LONGEST_DAYS}", hint="a mirror costs by the hour")  # fmt: skip
-    if wish.where in sources:
-        raise InputError("the source is its own target", subject=wish.where, hint="AWS takes no interface as both")
     owner = Owner(session, f"mirror {wish.name}", (today or datetime.now(UTC).date()) + timedelta(days=expire_days), folder)  # fmt: skip
-    chosen, held = _chosen(session, wish, sources, subnets, tags or {}), mirrors(session)
+    held = _seen(session)
+    chosen = _chosen(session, wish, sources, subnets, tags or {})
     numbers = {one: _number(owner, wish, held, one) for one in chosen["interface_id"]}
     notices = [*_quotas(owner, wish, held, list(numbers)), *_notices(wish, held, chosen, numbers)]
     hourly = prices.get("mirror_session_usd_per_hour")
     monthly = None if hourly is None else hourly * HOURS_A_MONTH
     steps = [*_filter_steps(owner, wish), *_target_steps(owner, wish), *_session_steps(owner, wish, numbers, monthly)]
     return Plan.of(owner, steps, notices)
+
+
+def _check_sources(wish: _Wish, sources: Sequence[str], subnets: Sequence[str], tags: Mapping[str, str]) -> None:
+    if not (sources or subnets or tags):
+        raise InputError("no source was chosen, and mirroring everything is refused", hint="name interfaces, instances, subnets or tags")  # fmt: skip
+    for one in sources:
+        check_id(one, "eni", "i", role="source")
+    for one in subnets:
+        check_id(one, "subnet", role="subnet")
+    if wish.where in sources:
+        raise InputError("the source is its own target", subject=wish.where, hint="AWS takes no interface as both")
+
+
+def _seen(session: Session) -> Mirrors:
+    """The mirrors that are there. A plan that could not see them might take a number or a place twice."""
+    held = mirrors(session)
+    denied = [row.note for row in held.coverage if row.state == "denied"]
+    if denied:
+        raise AccessError(denied[0], hint="allow the ec2:DescribeTrafficMirror… calls")
+    return held
 
 
 def _checked(
