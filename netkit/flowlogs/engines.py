@@ -41,6 +41,7 @@ from netkit.session import Session
 
 COVERAGE_COLUMNS = ("account", "region", "table", "state", "rows", "skipped", "note", "first_seen", "last_seen")
 _INSIGHTS_ROWS = 10_000
+LISTING_S = 60.0  # how long a listing of a window's objects serves for estimates
 _WINDOW_START = Param("window_start", "epoch", None, "start of the window, Unix seconds")
 _POLL_S = (0.05, 2.0)
 _SMALL_BYTES = 8_000_000  # files so small in all are judged at their first query; it takes about a second
@@ -481,6 +482,8 @@ class AthenaEngine:
         self._account = account or session.account_id
         self._budget_usd = budget_usd
         self._ledger = costs.CostLedger(ledger) if ledger else None
+        self._listed: dict[Window, tuple[float, list[dict[str, Any]]]] = {}
+        self._footers: dict[str, dict[str, int]] = {}
         self.columns = tuple(name for name in shape.columns if name in COLUMNS)
 
     def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
@@ -542,16 +545,24 @@ class AthenaEngine:
         """Bytes that a query over these columns and this window will scan, about: the objects of the window, and for
         Parquet the columns' share of one of them. An upper bound for text."""
         bucket, prefixes = self._prefixes(window)
-        found = [
-            one
-            for prefix in prefixes
-            for one in self._session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)
-        ]
+        found = self._objects(bucket, prefixes, window)
         total = sum(int(one["Size"]) for one in found)
         if not found or self._shape.file_format != "parquet":
             return total
         largest = max(found, key=lambda one: int(one["Size"]))
         return math.ceil(total * self._share(bucket, largest["Key"], {*columns, "start"}))
+
+    def _objects(self, bucket: str, prefixes: Sequence[str], window: Window) -> list[dict[str, Any]]:
+        """The objects of a window, listed once a minute: a notebook asks forty questions about one window, and this is an estimate."""
+        listed, found = self._listed.get(window, (0.0, []))
+        if not listed or time.monotonic() - listed > LISTING_S:
+            found = [
+                one
+                for prefix in prefixes
+                for one in self._session.pages("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)
+            ]
+            self._listed[window] = (time.monotonic(), found)
+        return found
 
     def _prefixes(self, window: Window) -> tuple[str, list[str]]:
         template = self._shape.parameters.get("storage.location.template", self._shape.location)
@@ -566,14 +577,22 @@ class AthenaEngine:
 
     def _share(self, bucket: str, key: str, columns: set[str]) -> float:
         """The share of some columns in the bytes of a Parquet object, from its footer."""
-        body = self._session.call("s3", "get_object", Bucket=bucket, Key=key)["Body"].read()
-        meta = pq.ParquetFile(io.BytesIO(body)).metadata
-        sizes: dict[str, int] = {}
-        for group in range(meta.num_row_groups):
-            for column in range(meta.num_columns):
-                chunk = meta.row_group(group).column(column)
-                sizes[chunk.path_in_schema] = sizes.get(chunk.path_in_schema, 0) + chunk.total_compressed_size
-        return sum(size for name, size in sizes.items() if name.replace("-", "_") in columns) / max(len(body), 1)
+        sizes = self._sizes(bucket, key)
+        wanted = sum(size for name, size in sizes.items() if name.replace("-", "_") in columns)
+        return wanted / max(sizes[""], 1)
+
+    def _sizes(self, bucket: str, key: str) -> dict[str, int]:
+        """Bytes of each column of a Parquet object, and of the whole under ""; read once."""
+        if key not in self._footers:
+            body = self._session.call("s3", "get_object", Bucket=bucket, Key=key)["Body"].read()
+            meta = pq.ParquetFile(io.BytesIO(body)).metadata
+            sizes = {"": len(body)}
+            for group in range(meta.num_row_groups):
+                for column in range(meta.num_columns):
+                    chunk = meta.row_group(group).column(column)
+                    sizes[chunk.path_in_schema] = sizes.get(chunk.path_in_schema, 0) + chunk.total_compressed_size
+            self._footers[key] = sizes
+        return self._footers[key]
 
     def coverage(self, window: Window | None) -> pd.DataFrame:
         """One row, the table: rows of any status in the window. Athena reads a field that is no number as NULL, so that

@@ -159,8 +159,8 @@ def get_field(name: str, family: Family = "vpc") -> Field:
     """The field of that name (hyphens or underscores). Raises FieldError, naming the nearest field."""
     text = name.strip()
     field = FIELDS.get(text) or COLUMNS.get(text)
-    allowed = [one.name for one in FIELDS.values() if family in one.families]
     if field is None:
+        allowed = [one.name for one in FIELDS.values() if family in one.families]
         near = difflib.get_close_matches(text.lower().replace("_", "-"), allowed, n=1, cutoff=0.5)
         raise FieldError(
             f"{name!r} is not a flow-log field",

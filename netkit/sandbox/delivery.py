@@ -12,6 +12,7 @@ import io
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +85,21 @@ def write_files(folder: Path, spec: FlowLogSpec, records: int, scenario: str = "
 # -------------------------------------------------------------------------------------------------------- into moto
 
 
-def flow_logs_in_force() -> list[tuple[Any, Scenario, FlowLogSpec]]:
-    """moto's flow logs on resources of the world, each with its scenario and spec."""
+def flow_logs_in_force(bucket: str = "") -> list[tuple[Any, Scenario, FlowLogSpec]]:
+    """moto's flow logs on resources of the world, each with its scenario and spec; of a bucket those not delivered yet."""
     from moto.ec2.models import ec2_backends
 
     found = []
     for flow_log in list(ec2_backends[ACCOUNT][REGION].flow_logs.values()):
+        if bucket and (flow_log.id in _done or bucket not in str(flow_log.log_destination)):
+            continue  # asked before every call to S3, so what cannot be meant is not looked at further
         one = _scenario_of(flow_log.resource_id)
         if one is not None:
             found.append((flow_log, one, FlowLogSpec.from_described(_described(flow_log), ACCOUNT, REGION)))
     return found
 
 
+@cache
 def _scenario_of(resource_id: str) -> Scenario | None:
     for name in world.NAMES:
         one = world.scenario(name)
@@ -121,8 +125,8 @@ def _described(flow_log: Any) -> dict[str, Any]:
 def deliver_to(bucket: str, key: str) -> None:
     """Write the objects of the flow logs whose destination is in a bucket and touches a key or prefix, once."""
     with _lock:
-        for flow_log, one, spec in flow_logs_in_force():
-            mine = spec.destination == "s3" and spec.bucket == bucket and flow_log.id not in _done
+        for flow_log, one, spec in flow_logs_in_force(bucket):
+            mine = spec.destination == "s3" and spec.bucket == bucket
             if mine and (spec.base_key.startswith(key) or key.startswith(spec.base_key)):
                 _done.add(flow_log.id)
                 _put_objects(flow_log, one, spec)
