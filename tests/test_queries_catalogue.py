@@ -25,6 +25,7 @@ QUERIES = catalogue()
 NAMES = list(QUERIES)
 GIVEN = {
     "source": "10.0.0.1",
+    "interface": "eni-0123456789abcdef0",
     "destination": "10.0.0.2",
     "host": "10.0.0.1",
     "cidr": "10.0.0.0/24",
