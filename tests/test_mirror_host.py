@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -118,6 +119,24 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     assert ours == []
 
 
+def test_the_ring_of_an_earlier_run_is_cut_to_its_size(tmp_path: Path) -> None:
+    host = AnalysisHost(folder=str(tmp_path), files=3)
+    for number in range(6):
+        path = tmp_path / f"mirror_0000{number}_20261119.pcapng"
+        path.write_bytes(b"x")
+        os.utime(path, (1000 + number, 1000 + number))
+    (tmp_path / "other.txt").write_text("stays")
+    script = files(host)["/usr/local/sbin/netkit-clean"][1]
+    ring = "\n".join(line for line in script.splitlines() if "suricata" not in line)
+    assert run("bash", "-c", ring).returncode == 0
+    assert sorted(path.name[:12] for path in tmp_path.iterdir()) == [
+        "mirror_00003",
+        "mirror_00004",
+        "mirror_00005",
+        "other.txt",
+    ]
+
+
 @needs("suricata")
 def test_suricata_takes_its_file(tmp_path: Path) -> None:
     path = tmp_path / "suricata.yaml"
@@ -165,6 +184,8 @@ def test_the_role_may_do_no_more_than_upload_and_count() -> None:
     assert [one["Action"] for one in policy["Statement"]] == ["cloudwatch:PutMetricData", "s3:PutObject"]
     assert policy["Statement"][1]["Resource"] == "arn:aws:s3:::a-bucket-of-ours/mirror/web/mirror_*"
     assert len(role_policy(AnalysisHost())["Statement"]) == 1
+    china = role_policy(AnalysisHost(bucket="b-1", region="cn-north-1"))
+    assert china["Statement"][1]["Resource"].startswith("arn:aws-cn:s3:::b-1/")
     assert "netkit-upload" not in user_data(AnalysisHost())
 
 
@@ -194,8 +215,8 @@ def test_the_guides_watching_commands_have_their_counterpart() -> None:
     ("values", "says"),
     [
         ({"folder": "captures"}, "folder"), ({"folder": "/var/../etc"}, "folder"), ({"folder": "/a b"}, "folder"), ({"interface": "eth0; rm"}, "interface"),
-        ({"bucket": "s3://mine"}, "bucket"), ({"prefix": "$(id)"}, "prefix"), ({"files": 1}, "files 1"), ({"file_mb": 0}, "file_mb"), ({"snap_length": -1}, "snap_length"),
-        ({"home_net": ()}, "home_net"), ({"home_net": ("any",)}, "home_net"), ({"region": "here"}, "region"),
+        ({"bucket": "s3://mine"}, "bucket"), ({"prefix": "$(id)"}, "prefix"), ({"prefix": "a*"}, "prefix"), ({"files": 1}, "files 1"), ({"file_mb": 0}, "file_mb"), ({"snap_length": -1}, "snap_length"),
+        ({"home_net": ()}, "home_net"), ({"home_net": ("any",)}, "CIDR"), ({"home_net": ("10.0.0.0/99",)}, "CIDR"), ({"region": "here"}, "region"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(values: dict[str, object], says: str) -> None:

@@ -332,7 +332,10 @@ def _either_way(alerts: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     for name in ("source_port", "destination_port"):
         asked[name] = asked[name].fillna(0).astype("int64")
         both[name] = both[name].fillna(0).astype("int64")
-    asked["protocol"], both["protocol"] = asked["protocol"].fillna(-1).astype("int64"), both["protocol"].astype("int64")
+    asked["protocol"], both["protocol"] = (
+        asked["protocol"].fillna(-1).astype("int64"),
+        both["protocol"].fillna(-2).astype("int64"),
+    )
     return asked.merge(both, on=_FIVE)
 
 

@@ -19,11 +19,13 @@ import yaml
 from netkit.errors import InputError
 from netkit.mirror.alerts import WATCH
 from netkit.mirror.decode import GENEVE_PORT, VXLAN_PORT
+from netkit.net import parse_cidr
 
 # Later fragments of an envelope have no ports: without the last term a fragmented mirror would look like a truncated one.
 CAPTURE_FILTER = f"udp port {VXLAN_PORT} or udp port {GENEVE_PORT} or (ip[6:2] & 0x1fff != 0)"
 BUFFER_MB = 64  # of the kernel's ring: the default of 2 MB lost a third of 300 copies sent at once
 NAMESPACE = "netkit/mirror"
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 USER = "netkit"
 LARGEST_USER_DATA = 16_384  # bytes, before base64 (EC2 User Guide, "Instance user data")
 PACKAGES = (
@@ -35,8 +37,7 @@ PACKAGES = (
 _FOLDER = re.compile(r"/[A-Za-z0-9._/-]+")
 _INTERFACE = re.compile(r"[A-Za-z0-9@._-]{1,15}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/-]*")
-_BLOCK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
+_PREFIX = re.compile(r"[A-Za-z0-9_./-]*")  # no * or ?: the prefix stands in the role's policy too
 
 # Bytes and packets that the source itself counts; the target's NetworkPacketsIn counts everything that comes to it.
 PACKET_COUNTS = (
@@ -88,8 +89,9 @@ class AnalysisHost:
         ):  # fmt: skip
             if not low <= number <= high:
                 raise InputError(f"{name} {number} is out of range", hint=f"{low} to {high}")
-        if not self.home_net or not all(_BLOCK.fullmatch(block) for block in self.home_net):
-            raise InputError(f"home_net {self.home_net!r} is no list of CIDR blocks", hint="as 10.0.0.0/8")
+        if not self.home_net:
+            raise InputError("home_net is empty", hint="name the blocks that are yours, as 10.0.0.0/8")
+        object.__setattr__(self, "home_net", tuple(str(parse_cidr(block)) for block in self.home_net))
 
     @property
     def disk_mb(self) -> int:
@@ -199,8 +201,9 @@ import boto3
 FOLDER, BUCKET, PREFIX, REGION = {folder!r}, {bucket!r}, {prefix!r}, {region!r}
 folder = pathlib.Path(FOLDER)
 done = folder / ".uploaded"
-known = set(done.read_text().split()) if done.exists() else set()
 files = sorted(folder.glob("mirror_*.pcapng"), key=lambda path: path.stat().st_mtime)
+known = {{path.name for path in files}} & set(done.read_text().split() if done.exists() else ())
+done.write_text("".join(name + "\\n" for name in sorted(known)))  # what the ring has removed is forgotten
 client = boto3.client("s3", region_name=REGION)
 for path in files[:-1]:
     if path.name in known:
@@ -219,7 +222,7 @@ for path in files[:-1]:
 
 _DROPS = '''#!/usr/bin/python3
 """Publishes what the host received and dropped since the last time: by its interface, and by Suricata's own counters."""
-import json, pathlib, subprocess, urllib.request
+import collections, json, pathlib, subprocess, urllib.request
 import boto3
 
 NAMESPACE, REGION, STATE = {namespace!r}, {region!r}, pathlib.Path({folder!r}) / ".drops.json"
@@ -239,10 +242,12 @@ def counters():
     folder = pathlib.Path("/sys/class/net") / interface / "statistics"
     found = {{"ReceivedPackets": int((folder / "rx_packets").read_text()), "DroppedByInterface": int((folder / "rx_dropped").read_text())}}
     logs = sorted(pathlib.Path("/var/log/suricata").glob("eve-*.json"))
-    for line in reversed(logs[-1].read_bytes().splitlines()[-20000:] if logs else []):
-        if b'"event_type":"stats"' in line:
-            capture = json.loads(line)["stats"].get("capture", {{}})
-            return found | {{"DroppedBySuricata": int(capture.get("kernel_drops", 0))}}
+    last = b""
+    for path in logs[-2:]:  # the hour may just have turned
+        with path.open("rb") as file:
+            last = next((line for line in reversed(collections.deque(file, 20000)) if b'"event_type":"stats"' in line), last)
+    if last:
+        found["DroppedBySuricata"] = int(json.loads(last)["stats"].get("capture", {{}}).get("kernel_drops", 0))
     return found
 
 
@@ -258,7 +263,13 @@ boto3.client("cloudwatch", region_name=REGION).put_metric_data(Namespace=NAMESPA
 '''
 
 _ROTATE = "/var/log/suricata/fast.log {\n    daily\n    rotate 7\n    compress\n    missingok\n    copytruncate\n}\n"
-_CLEAN = "#!/bin/bash\nset -euo pipefail\nfind /var/log/suricata -name 'eve-*.json' -mmin +180 ! -name '*.gz' -exec gzip -f {} +\nfind /var/log/suricata -name 'eve-*.json.gz' -mtime +7 -delete\n"  # fmt: skip
+_CLEAN = """#!/bin/bash
+set -euo pipefail
+find /var/log/suricata -name 'eve-*.json' -mmin +180 -exec gzip -f {{}} +
+find /var/log/suricata -name 'eve-*.json.gz' -mtime +7 -delete
+# A capture that is begun again does not know the ring files of the one before: the newest {files} stay.
+find {folder} -maxdepth 1 -name 'mirror_*.pcapng' -printf '%T@ %p\\n' | sort -rn | tail -n +{next} | cut -d ' ' -f 2- | xargs -r rm --
+"""
 
 
 def _unit(description: str, command: str, *, user: str = "", capture: bool = False, once: bool = False) -> str:
@@ -285,7 +296,7 @@ def files(host: AnalysisHost) -> dict[str, tuple[str, str]]:
         "/usr/local/sbin/netkit-capture": _capture_script(host),
         "/usr/local/sbin/netkit-suricata": _suricata_script(host),
         "/usr/local/sbin/netkit-drops": _DROPS.format(namespace=NAMESPACE, region=host.region, folder=host.folder, interface=host.interface),
-        "/usr/local/sbin/netkit-clean": _CLEAN,
+        "/usr/local/sbin/netkit-clean": _CLEAN.format(folder=shlex.quote(host.folder), files=host.files, next=host.files + 1),
     }  # fmt: skip
     units = {
         "netkit-capture.service": _unit(
@@ -375,7 +386,8 @@ def role_policy(host: AnalysisHost) -> dict[str, Any]:
     ]  # fmt: skip
     if host.bucket:
         prefix = host.prefix.strip("/")
-        where = f"arn:aws:s3:::{host.bucket}/{prefix + '/' if prefix else ''}mirror_*"
+        partition = next((name for start, name in _PARTITIONS.items() if host.region.startswith(start)), "aws")
+        where = f"arn:{partition}:s3:::{host.bucket}/{prefix + '/' if prefix else ''}mirror_*"
         statements.append({"Sid": "UploadCaptures", "Effect": "Allow", "Action": "s3:PutObject", "Resource": where})
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -419,12 +431,12 @@ def live_fields_command(host: AnalysisHost, ports: Sequence[int] = (80, 443)) ->
 
 
 def watch_alerts_command(pattern: str = WATCH) -> str:
-    """New alerts that match, as they are written. Raises InputError for a pattern that is no regular expression."""
+    """New alerts that match, as they are written (grep -P reads what Python's re does, near enough). Raises InputError for a pattern that is no regular expression."""
     try:
         re.compile(pattern)
     except re.error as error:
         raise InputError(f"{pattern!r} is no regular expression: {error}", hint=f"as {WATCH}") from None
-    return f"sudo tail -F /var/log/suricata/fast.log | grep --line-buffered -iE {shlex.quote(pattern)}"
+    return f"sudo tail -F /var/log/suricata/fast.log | grep --line-buffered -iP -e {shlex.quote(pattern)}"
 
 
 def sessions_command(interface: str) -> str:

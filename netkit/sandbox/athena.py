@@ -8,11 +8,13 @@ chunks of the columns that the query names for Parquet.
 
 from __future__ import annotations
 
+import bisect
 import csv
 import gzip
 import hashlib
 import io
 import itertools
+import os
 import re
 import tempfile
 import time
@@ -348,16 +350,22 @@ def _kept(
     where: dict[tuple[str, ...], str],
 ) -> list[tuple[tuple[str, ...], str]]:
     if conjuncts and rows:
-        db = duckdb.connect()
+        test = " AND ".join(f"({one.sql(dialect='duckdb')})" for one in conjuncts)
+        rows = _rows_kept(tuple(keys), tuple(rows), test)
+    return [(tuple(row), where.get(tuple(row), "")) for row in rows]
+
+
+@lru_cache(256)
+def _rows_kept(keys: tuple[str, ...], rows: tuple[tuple[str, ...], ...], test: str) -> list[tuple[str, ...]]:
+    """The partition values that a condition keeps, as DuckDB reads it; the same windows are asked again and again."""
+    import pandas as pd
+
+    with duckdb.connect() as db:
         columns = ", ".join(f'"{key}" VARCHAR' for key in keys)
         db.execute(f"CREATE TABLE parts ({columns})")
-        import pandas as pd
-
         db.register("rows_", pd.DataFrame(rows, columns=list(keys), dtype="object"))
         db.execute("INSERT INTO parts SELECT * FROM rows_")
-        test = " AND ".join(f"({one.sql(dialect='duckdb')})" for one in conjuncts)
-        rows = db.execute(f"SELECT * FROM parts WHERE {test}").fetchall()
-    return [(tuple(row), where.get(tuple(row), "")) for row in rows]
+        return db.execute(f"SELECT * FROM parts WHERE {test}").fetchall()
 
 
 def _projected(source: Source, key: str, conjuncts: Sequence[exp.Expression], now: datetime) -> list[str]:
@@ -437,7 +445,8 @@ def _define_view(
     kept = partitions(source, conjuncts, datetime.now(UTC))
     for part in conjuncts:  # exact already, so they need not run again on every row
         part.replace(exp.true())
-    found = [(values, key) for values, location in kept for key in _objects(backend, location)]
+    listed = _objects(backend, [location for _, location in kept])
+    found = [(values, key) for (values, _), keys in zip(kept, listed, strict=True) for key in keys]
     files = {str(_local(backend, key)): (values, key) for values, key in found}
     scanned = 0
     if source.parquet:
@@ -451,17 +460,28 @@ def _define_view(
     return scanned
 
 
-def _objects(backend: AthenaBackend, location: str) -> list[Any]:
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+def _objects(backend: AthenaBackend, locations: Sequence[str]) -> list[list[Any]]:
+    """The objects under each of some S3 locations, by name. A bucket is listed once for all of them."""
+    wanted = [location.removeprefix("s3://").partition("/")[::2] for location in locations]
     store = s3_backends[backend.account_id][backend.partition]
-    if bucket not in store.buckets:
-        raise Failed(f"GENERIC_USER_ERROR: The specified bucket does not exist: {bucket}")
-    keys, *_ = store.list_objects(store.get_bucket(bucket), prefix, None, None, None)
-    return [
-        key
-        for key in sorted(keys, key=lambda one: str(one.name))
-        if key.size and not key.name.rsplit("/", 1)[-1].startswith((".", "_"))
-    ]
+    listed: dict[str, tuple[list[str], list[Any]]] = {}
+    for bucket in dict.fromkeys(bucket for bucket, _ in wanted):
+        if bucket not in store.buckets:
+            raise Failed(f"GENERIC_USER_ERROR: The specified bucket does not exist: {bucket}")
+        shared = os.path.commonprefix([prefix for one, prefix in wanted if one == bucket])  # noqa: RUF071 -- keys are texts
+        keys, *_ = store.list_objects(store.get_bucket(bucket), shared, None, None, None)
+        shown = [key for key in keys if key.size and not key.name.rsplit("/", 1)[-1].startswith((".", "_"))]
+        shown.sort(key=lambda one: str(one.name))
+        listed[bucket] = ([str(key.name) for key in shown], shown)
+    found = []
+    for bucket, prefix in wanted:
+        names, held = listed[bucket]
+        first = bisect.bisect_left(names, prefix)
+        last = first
+        while last < len(names) and names[last].startswith(prefix):
+            last += 1
+        found.append(held[first:last])
+    return found
 
 
 def _local(backend: AthenaBackend, key: Any) -> Path:
