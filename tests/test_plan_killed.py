@@ -130,9 +130,12 @@ def test_killed_at_every_call_and_finished_by_the_same_plan(
         plan().teardown(armed=True)
         assert everything(session) == before
     assert len(made) > 15
+    earlier = ""
     for number, (operation, _) in enumerate(made, 1):
-        # After a read is the same as before the next call.
-        for moment in ("before",) if operation.startswith(READS) else ("before", "after"):
+        # A read changes nothing, in AWS or in the ledger: killed after it, or before the next one, is the same as before it.
+        same = operation.startswith(READS) and earlier.startswith(READS)
+        earlier = operation
+        for moment in () if same else ("before",) if operation.startswith(READS) else ("before", "after"):
             with account(monkeypatch) as session:
                 folder = tmp_path / f"{number}-{moment}"
                 plan = world(session, folder)

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,18 @@ def whole(session: Session, vpc: str, folder: Path) -> list[Plan]:
     ]
 
 
+@cache
+def model_of(service: str) -> Any:
+    """A service's model; loading EC2's takes far longer than checking a request."""
+    return botocore.session.get_session().get_service_model(service)
+
+
 def calls_of(plan: Plan) -> list[tuple[str, str, dict[str, Any]]]:
     return [(step.service, step.operation, dict(step.request)) for step in plan.steps]
 
 
 def input_shape(service: str, operation: str) -> Any:
-    model = botocore.session.get_session().get_service_model(service)
+    model = model_of(service)
     (name,) = [one for one in model.operation_names if xform_name(one) == operation]
     return model.operation_model(name).input_shape
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,15 @@ def test_specs_that_write_alike_have_the_same_request(one: FlowLogSpec, other: F
         assert one.writes_like(other) == (written(one) == written(other))
 
 
+@cache
+def create_flow_logs() -> Any:
+    """The shape of the request; loading the model of EC2 takes far longer than checking against it."""
+    return botocore.session.get_session().get_service_model("ec2").operation_model("CreateFlowLogs").input_shape
+
+
 @given(specs())
 def test_every_request_is_valid_by_botocores_model(wanted: FlowLogSpec) -> None:
-    model = botocore.session.get_session().get_service_model("ec2").operation_model("CreateFlowLogs").input_shape
-    report = botocore.validate.ParamValidator().validate(wanted.create_request(), model)
+    report = botocore.validate.ParamValidator().validate(wanted.create_request(), create_flow_logs())
     assert not report.has_errors(), report.generate_report()
 
 
