@@ -1,0 +1,421 @@
+"""When an alarm would have fired on past data, as CloudWatch evaluates it. Pure: numpy and pandas over whole series.
+
+Sources: CloudWatch User Guide, "Alarm evaluation" and "Configuring how CloudWatch alarms treat missing data". Three points
+that those pages leave open are parameters or said here: how many points beyond N are fetched (`evaluation_range`; AWS says 5
+for N = 3, taken as N + 2), how periods lie in time (whole periods from the epoch, evaluated when each ends, where AWS slides
+every minute), and young breaching points alone (see `replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netkit.cloudwatch.alarms import BAND_OPERATORS, AlarmSpec
+from netkit.errors import InputError
+
+STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
+TRANSITIONS = ("time", "state", "previous", "reason", "datapoints", "times")
+PROPOSALS = ("threshold", "datapoints_to_alarm", "evaluation_periods", "alarms", "alarm_share", "first", "longest_s")
+_OK, _ALARM, _INSUFFICIENT, _RETAIN = 0, 1, 2, -1
+_WORDS = {
+    "GreaterThanThreshold": "greater than",
+    "GreaterThanOrEqualToThreshold": "greater than or equal to",
+    "LessThanThreshold": "less than",
+    "LessThanOrEqualToThreshold": "less than or equal to",
+    "LessThanLowerOrGreaterThanUpperThreshold": "outside the band of",
+    "LessThanLowerThreshold": "below the band of",
+    "GreaterThanUpperThreshold": "above the band of",
+}
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What an alarm would have done: one evaluation for each whole period, and what it saw.
+
+    series: time (UTC, start of the period), value (NaN: missing), breaching, evaluated (UTC, when the period ended), state
+    transitions: time (UTC), state, previous, reason, datapoints (values evaluated, oldest first), times (of their periods)
+    """
+
+    spec: AlarmSpec
+    series: pd.DataFrame
+    transitions: pd.DataFrame
+
+    @property
+    def fired(self) -> pd.DataFrame:
+        """Its alarms: time (UTC), until (UTC; the end of the data when it was still in ALARM), seconds, reason, datapoints, times."""
+        columns = ["time", "until", "seconds", "reason", "datapoints", "times"]
+        if self.transitions.empty:
+            return self.transitions.assign(until=pd.Series(dtype="datetime64[ns, UTC]"), seconds=pd.Series(dtype=float))[columns]  # fmt: skip
+        until = self.transitions["time"].shift(-1).fillna(self.series["evaluated"].iloc[-1])
+        held = self.transitions.assign(until=until, seconds=(until - self.transitions["time"]).dt.total_seconds())
+        return held[held["state"] == "ALARM"][columns].reset_index(drop=True)
+
+
+def replay(
+    spec: AlarmSpec, points: pd.DataFrame, *, evaluation_range: int | None = None, initial: str = "INSUFFICIENT_DATA",
+    start: pd.Timestamp | None = None, end: pd.Timestamp | None = None,
+) -> Replay:  # fmt: skip
+    """When the alarm would have changed its state on these points, and on which of them.
+
+    points: time (UTC), value; also `arrived` (UTC) where points came late, and lower, upper (the band) for an anomaly alarm.
+    Several points in one period are joined by the alarm's statistic; a single one is the data point. A period that has not
+    ended by `end` (by default: the last point and the points' own spacing) is not evaluated. `evaluation_range` is how many
+    of the last periods are looked at. Of N periods wanted, the newest real points are taken; where the range has fewer than
+    N, missing ones are filled: breaching, notBreaching; for `missing` and `ignore` a range without any point is
+    INSUFFICIENT_DATA, or the state as it was, and so is a range of breaching points alone, fewer than M, until the oldest is M
+    periods old; from then `missing` alarms (AWS's premature alarm state).
+
+    Raises InputError for a frame without those columns, times without a zone, a range below N, a statistic that cannot be
+    joined from raw points.
+    """
+    plan = _prepared(spec, points, evaluation_range, initial)
+    grid = _Grid.over(points, spec.evaluated_period, start, end)
+    values, breaching = _datapoints(spec, points, grid, late=0)
+    late = _lateness(points, grid)
+    if late is None:
+        codes = _codes(values, breaching, plan)
+    else:
+        seen = [_datapoints(spec, points, grid, late=age, lateness=late) for age in range(plan.range)]
+        codes = _codes_by_age(seen, plan)
+    states = _held(codes, plan.initial)
+    return _told(spec, plan, grid, values, breaching, states, None if late is None else [one[0] for one in seen])
+
+
+def replay_many(specs: Sequence[AlarmSpec], points: Mapping[str, pd.DataFrame] | pd.DataFrame) -> pd.DataFrame:
+    """The alarms of several specs: alarm, time (UTC), until (UTC), seconds, reason, datapoints, times, in time's order.
+
+    points: by alarm name, or one frame for all. Raises InputError for a spec without points, and as replay() does.
+    """
+    frames = []
+    for spec in specs:
+        given = points if isinstance(points, pd.DataFrame) else points.get(spec.name)
+        if given is None:
+            raise InputError("there are no points for an alarm", subject=spec.name, hint="give a frame for each name")
+        found = replay(spec, given).fired
+        frames.append(found.assign(alarm=spec.name)[["alarm", *found.columns]])
+    if not frames:
+        return pd.DataFrame(columns=["alarm", "time", "until", "seconds", "reason", "datapoints", "times"])
+    kept = [frame for frame in frames if not frame.empty] or frames[:1]
+    return pd.concat(kept, ignore_index=True).sort_values(["time", "alarm"], ignore_index=True)
+
+
+def evaluate(pattern: Sequence[bool | None], *, n: int, m: int, treat_missing: str = "missing", current: str = "INSUFFICIENT_DATA") -> str:  # fmt: skip
+    """The state after one evaluation of a range of data points, oldest first: True breaches, False does not, None is missing.
+
+    `current` is the state before, which `ignore` may retain. Source: the two tables of "Configuring how CloudWatch alarms
+    treat missing data".
+    """
+    values = np.array([np.nan if one is None else 0.0 for one in pattern])
+    breaching = np.array([one is True for one in pattern])
+    plan = _Plan(n, m, len(values), treat_missing, STATES.index(current))
+    return STATES[int(_held(_codes(values, breaching, plan)[-1:], plan.initial)[0])]
+
+
+def propose(
+    spec: AlarmSpec, points: pd.DataFrame, *, percentiles: Sequence[float] = (95, 99, 99.9),
+    out_of: Sequence[tuple[int, int]] = ((1, 1), (2, 3), (3, 5)),
+) -> pd.DataFrame:  # fmt: skip
+    """Thresholds and M of N from past data, quietest first, each with what it would have fired on.
+
+    Columns: threshold, datapoints_to_alarm, evaluation_periods, alarms (count), alarm_share (of the time in ALARM), first
+    (UTC, NaT when never), longest_s. A threshold is a percentile of the data points (its mirror image for "less than"); the spec's own
+    is among them. Raises InputError for a band alarm, and as replay() does.
+    """
+    if spec.comparison in BAND_OPERATORS:
+        raise InputError("an anomaly alarm has no threshold to propose", subject=spec.name, hint="its band is learnt")
+    base = replay(spec, points).series["value"].dropna()
+    if base.empty:
+        return pd.DataFrame(columns=list(PROPOSALS))
+    below = spec.comparison.startswith("Less")
+    levels = {float(np.percentile(base, 100 - one if below else one)) for one in percentiles}
+    if spec.threshold is not None:
+        levels.add(float(spec.threshold))
+    rows = []
+    for threshold in sorted(levels):
+        for m, n in out_of:
+            tried = spec.changed(threshold=threshold, datapoints_to_alarm=m, evaluation_periods=n)
+            rows.append((threshold, m, n, *_measured(replay(tried, points))))
+    frame = pd.DataFrame(rows, columns=list(PROPOSALS))
+    return frame.sort_values(["alarms", "alarm_share", "threshold"], ignore_index=True)
+
+
+def _measured(done: Replay) -> tuple[int, float, Any, float]:
+    fired = done.fired
+    share = float((done.series["state"] == "ALARM").mean())
+    longest = 0.0 if fired.empty else float(fired["seconds"].max())
+    return len(fired), share, pd.NaT if fired.empty else fired["time"].iloc[0], longest
+
+
+@dataclass(frozen=True)
+class _Plan:
+    n: int
+    m: int
+    range: int
+    treat: str
+    initial: int
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Whole periods: `first` is the start of period 0 in ns, `size` how many have ended; `bins` the period of each point."""
+
+    first: int
+    period: int
+    size: int
+    bins: Ints
+    times: Ints
+
+    @classmethod
+    def over(cls, points: pd.DataFrame, seconds: int, start: pd.Timestamp | None, end: pd.Timestamp | None) -> _Grid:
+        """The periods from the first point (or `start`) to the last that ended by `end`."""
+        period = seconds * 10**9
+        times = _nanoseconds(points["time"])
+        if not len(times) and (start is None or end is None):
+            return cls(0, period, 0, times, times)
+        first = (int(times.min()) if start is None else start.value) // period * period
+        last = int(times.max()) + _spacing(times, period) if end is None else end.value
+        size = max(0, (last - first) // period)
+        return cls(first, period, size, (times - first) // period, times)
+
+    def starts(self) -> Ints:
+        """When each period started, in ns."""
+        return self.first + np.arange(self.size, dtype=np.int64) * self.period
+
+
+def _nanoseconds(times: pd.Series) -> Ints:
+    if not isinstance(times.dtype, pd.DatetimeTZDtype):
+        raise InputError(
+            "the points' times have no time zone", subject=str(times.name), hint="pd.to_datetime(…, utc=True)"
+        )
+    return np.asarray(times.dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64))
+
+
+def _spacing(times: Ints, period: int) -> int:
+    apart = np.diff(times)
+    apart = apart[apart > 0] if (apart >= 0).all() else np.diff(np.unique(times))
+    return int(min(apart.min(), period)) if len(apart) else period
+
+
+def _prepared(spec: AlarmSpec, points: pd.DataFrame, evaluation_range: int | None, initial: str) -> _Plan:
+    band = ("lower", "upper") if spec.comparison in BAND_OPERATORS else ()
+    if lacking := {"time", "value", *band} - set(points.columns):
+        raise InputError(f"the points have no column {', '.join(sorted(lacking))}", subject=spec.name, hint="time, value; lower and upper for a band")  # fmt: skip
+    n = spec.evaluation_periods
+    if initial not in STATES:
+        raise InputError(f"{initial!r} is not a state of an alarm", subject=spec.name, hint=", ".join(STATES))
+    if evaluation_range is not None and evaluation_range < n:
+        raise InputError(f"an evaluation range of {evaluation_range} is below the {n} evaluation periods", subject=spec.name, hint=f"{n} or more")  # fmt: skip
+    return _Plan(n, spec.m, evaluation_range or n + 2, spec.treat_missing, STATES.index(initial))
+
+
+def _lateness(points: pd.DataFrame, grid: _Grid) -> Ints | None:
+    """How many evaluations each point missed; None when none did."""
+    if "arrived" not in points.columns:
+        return None
+    arrived = _nanoseconds(points["arrived"])
+    ends = grid.first + (grid.bins + 1) * grid.period
+    missed: Ints = np.maximum(0, -((ends - arrived) // grid.period))
+    return missed if missed.any() else None
+
+
+def _datapoints(
+    spec: AlarmSpec, points: pd.DataFrame, grid: _Grid, *, late: int, lateness: Ints | None = None
+) -> tuple[Floats, Bools]:
+    """The data point of each period, of the points that missed at most `late` evaluations, and whether it breaches."""
+    values = points["value"].to_numpy(np.float64)
+    inside = (grid.bins >= 0) & (grid.bins < grid.size) & ~np.isnan(values)
+    if lateness is not None:
+        inside &= lateness <= late
+    whole = bool(inside.all())
+    bins = grid.bins if whole else grid.bins[inside]
+    found = _joined(spec, values if whole else values[inside], bins, grid.size)
+    if spec.comparison not in BAND_OPERATORS:
+        assert spec.threshold is not None  # AlarmSpec holds it
+        return found, _COMPARE[spec.comparison](found, spec.threshold)
+    edges = [_last(points[name].to_numpy(np.float64)[inside], bins, grid.size) for name in ("lower", "upper")]
+    below, above = found < edges[0], found > edges[1]
+    sides = {"LessThanLowerThreshold": below, "GreaterThanUpperThreshold": above}
+    return found, sides.get(spec.comparison, below | above)
+
+
+_COMPARE = {
+    "GreaterThanThreshold": np.greater,
+    "GreaterThanOrEqualToThreshold": np.greater_equal,
+    "LessThanThreshold": np.less,
+    "LessThanOrEqualToThreshold": np.less_equal,
+}
+
+
+def _last(values: Floats, bins: Ints, size: int) -> Floats:
+    found = np.full(size, np.nan)
+    found[bins] = values
+    return found
+
+
+def _joined(spec: AlarmSpec, values: Floats, bins: Ints, size: int) -> Floats:
+    apart = np.diff(bins)
+    if len(apart) and not (apart > 0).all():
+        counts = np.bincount(bins, minlength=size)
+        if counts.max(initial=0) > 1:
+            return _reduced(spec, values, bins, counts)
+    return _last(values, bins, size)
+
+
+def _reduced(spec: AlarmSpec, values: Floats, bins: Ints, counts: Ints) -> Floats:
+    empty, size = counts == 0, len(counts)
+    if spec.statistic in ("Average", "Sum", "SampleCount"):
+        sums = counts.astype(np.float64) if spec.statistic == "SampleCount" else np.bincount(bins, values, size)
+        divisor = np.maximum(counts, 1) if spec.statistic == "Average" else 1
+        return np.where(empty, np.nan, sums / divisor)
+    order = np.lexsort((values, bins))
+    sorted_values, ends = values[order], np.cumsum(counts)
+    starts = ends - counts
+    share = _share(spec)
+    # Linear between the two nearest, as numpy's percentile: AWS does not say how it lies between two samples.
+    place = starts + share * np.maximum(counts - 1, 0)
+    low = np.minimum(np.floor(place).astype(np.int64), len(values) - 1)
+    high = np.minimum(np.ceil(place).astype(np.int64), len(values) - 1)
+    between = sorted_values[low] + (place - low) * (sorted_values[high] - sorted_values[low])
+    return np.where(empty, np.nan, between)
+
+
+def _share(spec: AlarmSpec) -> float:
+    plain = {"Minimum": 0.0, "Maximum": 1.0}
+    if spec.statistic in plain:
+        return plain[spec.statistic]
+    if spec.extended_statistic.startswith("p"):
+        return float(spec.extended_statistic[1:]) / 100
+    raise InputError(f"{spec.extended_statistic or 'an expression'} cannot be joined from raw points here", subject=spec.name, hint="give one point a period, as GetMetricData returns it")  # fmt: skip
+
+
+def _codes(values: Floats, breaching: Bools, plan: _Plan) -> NDArray[np.int8]:
+    """The outcome of each evaluation, in a constant number of passes whatever N is.
+
+    Real points have ordinals; the range of evaluation k holds ordinals first[k] to upto[k] - 1, and prefix sums over ordinals
+    count what breaches among any run of them.
+    """
+    size = len(values)
+    real = ~np.isnan(values)
+    if real.all():
+        upto = np.arange(1, size + 1)
+        where, prefix = upto - 1, np.concatenate(([0], np.cumsum(breaching)))
+    else:
+        upto = np.cumsum(real)
+        where = np.flatnonzero(real)
+        prefix = np.concatenate(([0], np.cumsum(breaching[where])))
+    first = np.zeros(size, dtype=upto.dtype)
+    first[plan.range :] = upto[: -plan.range] if size > plan.range else upto[:0]
+    count = upto - first
+    taken = np.minimum(count, plan.n)
+    bad = prefix[upto] - prefix[upto - taken]
+    if plan.treat in ("breaching", "notBreaching"):
+        return _filled(bad, count, plan)
+    short = count < plan.n
+    oldest = np.zeros(size, dtype=np.int64)
+    some = np.flatnonzero(short & (count > 0))
+    oldest[some] = some - where[first[some]] + 1
+    return _unfilled(bad, count, oldest, short, plan)
+
+
+def _filled(bad: Ints, count: Ints, plan: _Plan) -> NDArray[np.int8]:
+    """Breaching and notBreaching: what is missing of N counts as one or the other."""
+    if plan.treat == "breaching":
+        bad = bad + np.maximum(plan.n - count, 0)
+    return (bad >= plan.m).astype(np.int8)
+
+
+def _unfilled(bad: Ints, count: Ints, oldest: Ints, short: Bools, plan: _Plan) -> NDArray[np.int8]:
+    """Missing and ignore: only breaching points, too few, alarm once the oldest is M periods old (missing) or retain (ignore)."""
+    retain = plan.treat == "ignore"
+    young, old = (_RETAIN, _RETAIN) if retain else (_INSUFFICIENT, _ALARM)
+    alone = short & (bad == count)
+    chosen = np.select(
+        [bad >= plan.m, short & (count == 0), alone & (oldest >= plan.m), alone],
+        [_ALARM, _RETAIN if retain else _INSUFFICIENT, old, young],
+        _OK,
+    )
+    return chosen.astype(np.int8)
+
+
+def _codes_by_age(seen: Sequence[tuple[Floats, Bools]], plan: _Plan) -> NDArray[np.int8]:
+    """The same where points came late: what a period's data point was depends on how old it is at the evaluation."""
+    size = len(seen[0][0])
+    count, total, bad, oldest = (np.zeros(size, dtype=np.int64) for _ in range(4))
+    for age, (values, breaching) in enumerate(seen):
+        real, breaks = (np.concatenate((np.zeros(min(age, size), dtype=bool), one[: max(size - age, 0)])) for one in (~np.isnan(values), breaching))  # fmt: skip
+        taken = real & (count < plan.n)
+        bad += taken & breaks
+        count += taken
+        total += real
+        oldest[real] = age + 1
+    if plan.treat in ("breaching", "notBreaching"):
+        return _filled(bad, total, plan)
+    return _unfilled(bad, total, oldest, total < plan.n, plan)
+
+
+def _held(codes: NDArray[np.int8], initial: int) -> NDArray[np.int8]:
+    """Every state, where a retained one is the last that was not."""
+    if (codes != _RETAIN).all():
+        return codes
+    last = np.maximum.accumulate(np.where(codes == _RETAIN, -1, np.arange(len(codes))))
+    return np.where(last < 0, initial, codes[last]).astype(np.int8)
+
+
+def _told(
+    spec: AlarmSpec, plan: _Plan, grid: _Grid, values: Floats, breaching: Bools, states: NDArray[np.int8], seen: Sequence[Floats] | None
+) -> Replay:  # fmt: skip
+    before = np.concatenate(([plan.initial], states[:-1])).astype(np.int8)
+    changes = np.flatnonzero(states != before)
+    starts = grid.starts()
+    rows = []
+    for place in changes.tolist():
+        taken = _taken(place, plan, values, seen)
+        times = pd.to_datetime(starts[[one for one, _ in taken]], utc=True).tolist()
+        found = [value for _, value in taken]
+        reason = _reason(spec, plan, STATES[states[place]], STATES[before[place]], found)
+        rows.append((STATES[states[place]], STATES[before[place]], reason, found, times))
+    moved = pd.DataFrame(rows, columns=list(TRANSITIONS[1:]))
+    moved.insert(0, "time", pd.to_datetime(starts[changes] + grid.period, utc=True))
+    series = pd.DataFrame(
+        {
+            "time": pd.to_datetime(starts, utc=True),
+            "value": values,
+            "breaching": breaching,
+            "evaluated": pd.to_datetime(starts + grid.period, utc=True),
+            "state": pd.Categorical.from_codes(states, categories=pd.Index(STATES)),
+        }
+    )
+    return Replay(spec, series, moved)
+
+
+def _taken(place: int, plan: _Plan, values: Floats, seen: Sequence[Floats] | None) -> list[tuple[int, float]]:
+    """The periods and values that one evaluation took, oldest first: the newest N real ones of its range."""
+    held: list[tuple[int, float]] = []
+    for age in range(min(plan.range, place + 1)):
+        value = float(values[place - age] if seen is None else seen[age][place - age])
+        if not np.isnan(value) and len(held) < plan.n:
+            held.append((place - age, value))
+    return held[::-1]
+
+
+def _reason(spec: AlarmSpec, plan: _Plan, state: str, previous: str, found: Sequence[float]) -> str:
+    """A sentence in the manner of StateReason."""
+    missing = max(plan.n - len(found), 0)
+    filled = f"; {missing} of {plan.n} missing, treated as {plan.treat}" if missing else ""
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient data: {len(found)} of {plan.n} data points were there{filled}"
+    words = _WORDS[spec.comparison]
+    level = spec.threshold_metric or f"the threshold ({spec.threshold})"
+    values = ", ".join(f"{one:g}" for one in found[-10:])
+    need = f"{plan.m} out of {plan.n} needed for {previous} -> {state}" if state == "ALARM" else f"fewer than {plan.m} out of {plan.n} were breaching"  # fmt: skip
+    verb = "Threshold crossed" if state == "ALARM" else "Within the threshold"
+    return f"{verb}: the last data points [{values}] against {words} {level}{filled} ({need})"
