@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netkit import errors, flowlogs, mirror, reach, show
+    from netkit import cloudwatch, errors, flowlogs, mirror, reach, show
     from netkit.errors import NetkitError
     from netkit.model import Coverage, Finding, Flow, Hop, Verdict, Window
     from netkit.notebook import Run, begin, publish
@@ -28,10 +28,10 @@ _HOMES = {
     "Plan": "netkit.plan",
     **dict.fromkeys(("Session", "connect", "may_call"), "netkit.session"),
 }
-_MODULES = ("errors", "flowlogs", "mirror", "reach", "show")
+_MODULES = ("cloudwatch", "errors", "flowlogs", "mirror", "reach", "show")
 
 __all__ = [
-    "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "connect", "errors", "flowlogs",
+    "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "cloudwatch", "connect", "errors", "flowlogs",
     "may_call", "mirror", "publish", "reach", "show",
 ]  # fmt: skip
 

@@ -39,6 +39,10 @@ PURE = (
             *("analysis_host", "advice", "ids", "limits", "commands"),
         )
     ),
+    *(
+        f"cloudwatch.{name}"
+        for name in ("agent", "agent_grammar", "agent_install", "agent_metrics", "alarms", "replay")
+    ),
     "flowlogs.fields",
     "flowlogs.table",
     "flowlogs.catalog",
