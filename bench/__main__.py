@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import netkit
+from bench.cloudwatch import monitoring
 from bench.mirror import mirrors
 from bench.paths import paths
 from bench.peers import PEERS, QUERIES
@@ -225,7 +226,7 @@ def main() -> None:
     )
     parser.add_argument("--large-packets", type=int, default=5_000_000, help="of its memory figure; 0 leaves it out")
     parser.add_argument("--times", type=int, default=3, help="runs of which the quickest counts")
-    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts", "paths", "mirror"))
+    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts", "paths", "mirror", "cloudwatch"))
     chosen = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; made by: python -m bench {' '.join(sys.argv[1:])}".rstrip()
@@ -245,6 +246,8 @@ def main() -> None:
             paths(show)
         if chosen.only in (None, "mirror"):
             mirrors(show, Path(folder), chosen.packets, chosen.large_packets, chosen.times)
+        if chosen.only in (None, "cloudwatch"):
+            monitoring(show)
 
 
 if __name__ == "__main__":

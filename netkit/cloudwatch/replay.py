@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,31 +34,8 @@ _WORDS = {
     "GreaterThanUpperThreshold": "above the band of",
 }
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[Any]
 Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Replay:
-    """What an alarm would have done: one evaluation for each whole period, and what it saw.
-
-    series: time (UTC, start of the period), value (NaN: missing), breaching, evaluated (UTC, when the period ended), state
-    transitions: time (UTC), state, previous, reason, datapoints (values evaluated, oldest first), times (of their periods)
-    """
-
-    spec: AlarmSpec
-    series: pd.DataFrame
-    transitions: pd.DataFrame
-
-    @property
-    def fired(self) -> pd.DataFrame:
-        """Its alarms: time (UTC), until (UTC; the end of the data when it was still in ALARM), seconds, reason, datapoints, times."""
-        columns = ["time", "until", "seconds", "reason", "datapoints", "times"]
-        if self.transitions.empty:
-            return self.transitions.assign(until=pd.Series(dtype="datetime64[ns, UTC]"), seconds=pd.Series(dtype=float))[columns]  # fmt: skip
-        until = self.transitions["time"].shift(-1).fillna(self.series["evaluated"].iloc[-1])
-        held = self.transitions.assign(until=until, seconds=(until - self.transitions["time"]).dt.total_seconds())
-        return held[held["state"] == "ALARM"][columns].reset_index(drop=True)
 
 
 def replay(
@@ -82,12 +60,10 @@ def replay(
     values, breaching = _datapoints(spec, points, grid, late=0)
     late = _lateness(points, grid)
     if late is None:
-        codes = _codes(values, breaching, plan)
-    else:
-        seen = [_datapoints(spec, points, grid, late=age, lateness=late) for age in range(plan.range)]
-        codes = _codes_by_age(seen, plan)
-    states = _held(codes, plan.initial)
-    return _told(spec, plan, grid, values, breaching, states, None if late is None else [one[0] for one in seen])
+        return Replay(spec, _held(_codes(values, breaching, plan), plan.initial), plan, grid, values, breaching)
+    seen = [_datapoints(spec, points, grid, late=age, lateness=late) for age in range(plan.range)]
+    states = _held(_codes_by_age(seen, plan), plan.initial)
+    return Replay(spec, states, plan, grid, values, breaching, tuple(one[0] for one in seen))
 
 
 def replay_many(specs: Sequence[AlarmSpec], points: Mapping[str, pd.DataFrame] | pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +165,65 @@ class _Grid:
     def starts(self) -> Ints:
         """When each period started, in ns."""
         return self.first + np.arange(self.size, dtype=np.int64) * self.period
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What an alarm would have done: one evaluation for each whole period. Frames are made when they are asked for."""
+
+    spec: AlarmSpec
+    states: NDArray[np.int8]
+    _plan: _Plan
+    _grid: _Grid
+    _values: Floats
+    _breaching: Bools
+    _seen: tuple[Floats, ...] = ()
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """time (UTC, start of the period), value (NaN: missing), breaching, evaluated (UTC, when the period ended), state."""
+        starts = self._grid.starts()
+        return pd.DataFrame(
+            {
+                "time": pd.to_datetime(starts, utc=True),
+                "value": self._values,
+                "breaching": self._breaching,
+                "evaluated": pd.to_datetime(starts + self._grid.period, utc=True),
+                "state": pd.Categorical.from_codes(self.states, categories=pd.Index(STATES)),
+            }
+        )
+
+    @cached_property
+    def changes(self) -> Ints:
+        """The evaluations at which the state changed, as places in `states`."""
+        before = np.concatenate(([self._plan.initial], self.states[:-1]))[: len(self.states)]
+        return np.flatnonzero(self.states != before)
+
+    @cached_property
+    def transitions(self) -> pd.DataFrame:
+        """time (UTC), state, previous, reason, datapoints (values evaluated, oldest first), times (of their periods)."""
+        starts, previous, rows = self._grid.starts(), STATES[self._plan.initial], []
+        taken = [_taken(place, self._plan, self._values, self._seen) for place in self.changes.tolist()]
+        moments = iter(pd.to_datetime(starts[[one for held in taken for one, _ in held]], utc=True).tolist())
+        for place, held in zip(self.changes.tolist(), taken, strict=True):
+            state, found = STATES[self.states[place]], [value for _, value in held]
+            reason = _reason(self.spec, self._plan, state, previous, found)
+            rows.append((state, previous, reason, found, [next(moments) for _ in held]))
+            previous = state
+        moved = pd.DataFrame(rows, columns=list(TRANSITIONS[1:]))
+        moved.insert(0, "time", pd.to_datetime(starts[self.changes] + self._grid.period, utc=True))
+        return moved
+
+    @property
+    def fired(self) -> pd.DataFrame:
+        """Its alarms: time (UTC), until (UTC; the end of the data when it was still in ALARM), seconds, reason, datapoints, times."""
+        columns = ["time", "until", "seconds", "reason", "datapoints", "times"]
+        moved = self.transitions
+        if moved.empty:
+            return moved.assign(until=moved["time"], seconds=pd.Series(dtype=float))[columns]
+        until = moved["time"].shift(-1).fillna(self.series["evaluated"].iloc[-1])
+        held = moved.assign(until=until, seconds=(until - moved["time"]).dt.total_seconds())
+        return held[held["state"] == "ALARM"][columns].reset_index(drop=True)
 
 
 def _nanoseconds(times: pd.Series) -> Ints:
@@ -305,25 +340,23 @@ def _codes(values: Floats, breaching: Bools, plan: _Plan) -> NDArray[np.int8]:
     """
     size = len(values)
     real = ~np.isnan(values)
-    if real.all():
-        upto = np.arange(1, size + 1)
-        where, prefix = upto - 1, np.concatenate(([0], np.cumsum(breaching)))
-    else:
-        upto = np.cumsum(real)
-        where = np.flatnonzero(real)
-        prefix = np.concatenate(([0], np.cumsum(breaching[where])))
-    first = np.zeros(size, dtype=upto.dtype)
-    first[plan.range :] = upto[: -plan.range] if size > plan.range else upto[:0]
-    count = upto - first
-    taken = np.minimum(count, plan.n)
-    bad = prefix[upto] - prefix[upto - taken]
+    upto = np.cumsum(real, dtype=np.int32)
+    where = np.flatnonzero(real)
+    prefix = np.zeros(len(where) + 1, dtype=np.int32)
+    np.cumsum(breaching[where], out=prefix[1:])
+    count = upto.copy()
+    count[plan.range :] -= upto[: max(size - plan.range, 0)]
+    bad = prefix[upto] - prefix[upto - np.minimum(count, plan.n)]
+    codes = (bad >= plan.m).astype(np.int8)
+    short = np.flatnonzero(count < plan.n)  # few, so that what is missing costs little
+    held, have = bad[short], count[short]
     if plan.treat in ("breaching", "notBreaching"):
-        return _filled(bad, count, plan)
-    short = count < plan.n
-    oldest = np.zeros(size, dtype=np.int64)
-    some = np.flatnonzero(short & (count > 0))
-    oldest[some] = some - where[first[some]] + 1
-    return _unfilled(bad, count, oldest, short, plan)
+        codes[short] = _filled(held, have, plan)
+        return codes
+    firsts = np.minimum(upto[short] - have, max(len(where) - 1, 0))
+    oldest = short - where[firsts] + 1 if len(where) else short
+    codes[short] = _unfilled(held, have, oldest, plan)
+    return codes
 
 
 def _filled(bad: Ints, count: Ints, plan: _Plan) -> NDArray[np.int8]:
@@ -333,13 +366,13 @@ def _filled(bad: Ints, count: Ints, plan: _Plan) -> NDArray[np.int8]:
     return (bad >= plan.m).astype(np.int8)
 
 
-def _unfilled(bad: Ints, count: Ints, oldest: Ints, short: Bools, plan: _Plan) -> NDArray[np.int8]:
+def _unfilled(bad: Ints, count: Ints, oldest: Ints, plan: _Plan) -> NDArray[np.int8]:
     """Missing and ignore: only breaching points, too few, alarm once the oldest is M periods old (missing) or retain (ignore)."""
     retain = plan.treat == "ignore"
     young, old = (_RETAIN, _RETAIN) if retain else (_INSUFFICIENT, _ALARM)
-    alone = short & (bad == count)
+    alone = (count < plan.n) & (bad == count)
     chosen = np.select(
-        [bad >= plan.m, short & (count == 0), alone & (oldest >= plan.m), alone],
+        [bad >= plan.m, count == 0, alone & (oldest >= plan.m), alone],
         [_ALARM, _RETAIN if retain else _INSUFFICIENT, old, young],
         _OK,
     )
@@ -359,7 +392,7 @@ def _codes_by_age(seen: Sequence[tuple[Floats, Bools]], plan: _Plan) -> NDArray[
         oldest[real] = age + 1
     if plan.treat in ("breaching", "notBreaching"):
         return _filled(bad, total, plan)
-    return _unfilled(bad, total, oldest, total < plan.n, plan)
+    return _unfilled(bad, total, oldest, plan)
 
 
 def _held(codes: NDArray[np.int8], initial: int) -> NDArray[np.int8]:
@@ -370,38 +403,11 @@ def _held(codes: NDArray[np.int8], initial: int) -> NDArray[np.int8]:
     return np.where(last < 0, initial, codes[last]).astype(np.int8)
 
 
-def _told(
-    spec: AlarmSpec, plan: _Plan, grid: _Grid, values: Floats, breaching: Bools, states: NDArray[np.int8], seen: Sequence[Floats] | None
-) -> Replay:  # fmt: skip
-    before = np.concatenate(([plan.initial], states[:-1])).astype(np.int8)
-    changes = np.flatnonzero(states != before)
-    starts = grid.starts()
-    rows = []
-    for place in changes.tolist():
-        taken = _taken(place, plan, values, seen)
-        times = pd.to_datetime(starts[[one for one, _ in taken]], utc=True).tolist()
-        found = [value for _, value in taken]
-        reason = _reason(spec, plan, STATES[states[place]], STATES[before[place]], found)
-        rows.append((STATES[states[place]], STATES[before[place]], reason, found, times))
-    moved = pd.DataFrame(rows, columns=list(TRANSITIONS[1:]))
-    moved.insert(0, "time", pd.to_datetime(starts[changes] + grid.period, utc=True))
-    series = pd.DataFrame(
-        {
-            "time": pd.to_datetime(starts, utc=True),
-            "value": values,
-            "breaching": breaching,
-            "evaluated": pd.to_datetime(starts + grid.period, utc=True),
-            "state": pd.Categorical.from_codes(states, categories=pd.Index(STATES)),
-        }
-    )
-    return Replay(spec, series, moved)
-
-
-def _taken(place: int, plan: _Plan, values: Floats, seen: Sequence[Floats] | None) -> list[tuple[int, float]]:
+def _taken(place: int, plan: _Plan, values: Floats, seen: Sequence[Floats]) -> list[tuple[int, float]]:
     """The periods and values that one evaluation took, oldest first: the newest N real ones of its range."""
     held: list[tuple[int, float]] = []
     for age in range(min(plan.range, place + 1)):
-        value = float(values[place - age] if seen is None else seen[age][place - age])
+        value = float(seen[age][place - age] if seen else values[place - age])
         if not np.isnan(value) and len(held) < plan.n:
             held.append((place - age, value))
     return held[::-1]
