@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.replay import TRANSITIONS, evaluate, propose, replay, replay_many
 from netkit.errors import InputError
+from netkit.show.alarms import replay_chart
 
 SEEN = {"0": False, "X": True, "-": None}
 WORDS = {"A": "ALARM", "O": "OK", "I": "INSUFFICIENT_DATA", "R": "retain"}
@@ -240,3 +241,16 @@ def test_bad_points_are_refused() -> None:
 def test_no_points_no_evaluations() -> None:
     done = replay(spec(), minutes([1]).iloc[:0])
     assert done.series.empty and done.fired.empty and list(done.transitions) == list(TRANSITIONS)
+
+
+def test_the_figure_shades_each_alarm_and_marks_its_points() -> None:
+    done = replay(spec(evaluation_periods=3, datapoints_to_alarm=2), minutes([1, 20, 1, 30, 40, 1, 1, 1]))
+    figure = replay_chart(done)
+    assert len([shape for shape in figure.layout.shapes if shape.type == "rect"]) == 1
+    line, marks = figure.data
+    assert list(line.y) == [1, 20, 1, 30, 40, 1, 1, 1] and list(marks.y) == [20, 1, 30]
+    assert ": 1 alarm" in figure.layout.title.text and len(figure.layout.annotations) == 1
+    many = replay_chart(replay(spec(), minutes([1, 1, 30] * 7000)))
+    assert len(many.data[0].y) <= 20_000 and set(many.data[0].y) == {1, 30}  # no peak is lost
+    assert "longest shaded" in many.layout.title.text
+    assert not replay_chart(replay(spec(), minutes([1]).iloc[:0])).data
