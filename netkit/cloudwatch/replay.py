@@ -346,10 +346,12 @@ def _codes(values: Floats, breaching: Bools, plan: _Plan) -> NDArray[np.int8]:
     np.cumsum(breaching[where], out=prefix[1:])
     count = upto.copy()
     count[plan.range :] -= upto[: max(size - plan.range, 0)]
-    bad = prefix[upto] - prefix[upto - np.minimum(count, plan.n)]
-    codes = (bad >= plan.m).astype(np.int8)
+    whole = prefix.copy()  # of the newest N real points up to each
+    whole[plan.n :] -= prefix[: max(len(prefix) - plan.n, 0)]
+    codes = (whole >= plan.m).view(np.int8)[upto]
     short = np.flatnonzero(count < plan.n)  # few, so that what is missing costs little
-    held, have = bad[short], count[short]
+    have = count[short]
+    held = prefix[upto[short]] - prefix[upto[short] - have]
     if plan.treat in ("breaching", "notBreaching"):
         codes[short] = _filled(held, have, plan)
         return codes
