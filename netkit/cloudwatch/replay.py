@@ -60,10 +60,10 @@ def replay(
     values, breaching = _datapoints(spec, points, grid, late=0)
     late = _lateness(points, grid)
     if late is None:
-        return Replay(spec, _held(_codes(values, breaching, plan), plan.initial), plan, grid, values, breaching)
+        return Replay(spec, _held(_codes(values, breaching, plan), plan.initial), plan, grid.bare(), values, breaching)
     seen = [_datapoints(spec, points, grid, late=age, lateness=late) for age in range(plan.range)]
     states = _held(_codes_by_age(seen, plan), plan.initial)
-    return Replay(spec, states, plan, grid, values, breaching, tuple(one[0] for one in seen))
+    return Replay(spec, states, plan, grid.bare(), values, breaching, tuple(one[0] for one in seen))
 
 
 def replay_many(specs: Sequence[AlarmSpec], points: Mapping[str, pd.DataFrame] | pd.DataFrame) -> pd.DataFrame:
@@ -161,6 +161,11 @@ class _Grid:
         last = int(times.max()) + _spacing(times, period) if end is None else end.value
         size = max(0, (last - first) // period)
         return cls(first, period, size, (times - first) // period, times)
+
+    def bare(self) -> _Grid:
+        """The grid without its points, so that a replay does not keep them in memory."""
+        none = np.empty(0, dtype=np.int64)
+        return _Grid(self.first, self.period, self.size, none, none)
 
     def starts(self) -> Ints:
         """When each period started, in ns."""
