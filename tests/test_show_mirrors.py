@@ -98,6 +98,8 @@ def test_the_explorer_follows_its_knobs_and_opens_a_conversation(seen: Capture) 
     explorer._choices(seen.conversations)
     assert explorer.open.value in (0, 1, 2)
     explorer.only.value = "lost"
+    assert "application/vnd.plotly.v1+json" in explorer.view.outputs[0]["data"]
+    assert explorer.view.msg_id == ""  # set, not captured: see widgets.fill
     assert explorer.help.value == "1 of 4 conversations"
     assert explorer.open.options[0][0] == "1: tcp 10.0.7.7:40001 → 10.0.0.5:80"
     explorer.text.value = "10.0.7.1/24"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from netkit.reach.explain import blockers_frame, question
 from netkit.reach.snapshot import Snapshot
 from netkit.reach.trace import trace
 from netkit.show.paths import path
-from netkit.show.widgets import PLOTLY, panel
+from netkit.show.widgets import fill, panel
 
 PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
@@ -79,10 +78,7 @@ class _Ends:
         """The knobs, the path, and what blocks it."""
         row = w.HBox([self.source, self.destination, self.protocol, self.port], layout={"flex_flow": "row wrap"})
         panel(w.VBox([row, self.help]))
-        figure = path(verdict, self.snapshot)
-        with self.view:
-            display(figure)
-        panel(self.view, {PLOTLY: json.loads(figure.to_json())})
+        panel(self.view, fill(self.view, path(verdict, self.snapshot)))
         self.table = display(_table(verdict), display_id=True)
 
     def update(self) -> None:
@@ -96,9 +92,7 @@ class _Ends:
             self.help.value = f"<span style='color:#c62828'>{problem.what}. {problem.hint}</span>"
             return
         self.help.value = f"<b>{verdict.status.replace('_', ' ')}</b> {verdict.question}"
-        with self.view:
-            self.view.clear_output(wait=True)
-            display(path(verdict, self.snapshot))
+        fill(self.view, path(verdict, self.snapshot))
         if self.table is not None:
             self.table.update(_table(verdict))
 

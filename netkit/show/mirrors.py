@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from typing import Any
 
 import ipywidgets as w
@@ -16,7 +15,7 @@ from netkit.errors import InputError
 from netkit.mirror.capture import Capture
 from netkit.net import parse_cidr, protocol_name
 from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _nothing
-from netkit.show.widgets import PLOTLY, panel
+from netkit.show.widgets import fill, panel
 
 ROWS = 25
 _MOST_BARS = 160
@@ -370,10 +369,7 @@ class _Conversations:
         row = w.HBox([self.protocol, self.port, self.text, self.only], layout={"flex_flow": "row wrap"})
         panel(w.VBox([row, self.help, self.open]))
         self.table = display(conversation_table(some), display_id=True)
-        figure = self._figure()
-        with self.view:
-            display(figure)
-        panel(self.view, {PLOTLY: json.loads(figure.to_json())})
+        panel(self.view, fill(self.view, self._figure()))
         self.open.observe(lambda _: self._opened(), "value")
 
     def update(self) -> None:
@@ -401,7 +397,4 @@ class _Conversations:
         return packet_ladder(self.capture.packets(int(self.open.value)), title=f"Conversation {self.open.label}")
 
     def _opened(self) -> None:
-        figure = self._figure()
-        self.view.clear_output(wait=True)
-        with self.view:
-            display(figure)
+        fill(self.view, self._figure())

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as w
 import pandas as pd
 from IPython.display import DisplayHandle, display
+from plotly.graph_objects import Figure
 
 from netkit.errors import InputError, NetkitError
 from netkit.flowlogs.names import AddressBook
@@ -106,6 +107,17 @@ def panel(box: w.Widget, still: dict[str, Any] | None = None) -> None:
     display(bundle, raw=True)
 
 
+def fill(view: w.Output, figure: Figure) -> dict[str, Any]:
+    """Put a figure into an Output in place of what is there, and return it as a notebook stores it.
+
+    The content is set and not captured (`with view:`): while something is captured, a headless run answers each output with a
+    message of its own on the channel on which it waits for the cell to end, and now and then never sees that end.
+    """
+    bundle = {PLOTLY: json.loads(figure.to_json()), "text/plain": "figure"}
+    view.outputs = ({"output_type": "display_data", "data": bundle, "metadata": {}},)
+    return bundle
+
+
 class _Explorer:
     """The knobs and what they drive."""
 
@@ -162,9 +174,7 @@ class _Explorer:
         self.offer(chosen)
         rows = w.HBox([self.action, self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
         panel(w.VBox([self.time, rows, self.help]))
-        with self.view:
-            display(talkers(chosen))
-        panel(self.view, {PLOTLY: json.loads(talkers(chosen).to_json())})
+        panel(self.view, fill(self.view, talkers(chosen)))
         self.table = display(pair_table(chosen, self.book), display_id=True)
         panel(w.VBox([self.pair, self.detail]))
 
@@ -188,9 +198,7 @@ class _Explorer:
         self.help.value = f"{len(chosen):,} of {len(self.frame):,} conversations"
         self.offer(chosen)
         # JupyterLab redraws a table that is updated in place, but not a plotly figure: that one stands in an Output.
-        with self.view:
-            self.view.clear_output(wait=True)
-            display(talkers(chosen))
+        fill(self.view, talkers(chosen))
         if self.table is not None:
             self.table.update(pair_table(chosen, self.book))
 
