@@ -41,7 +41,17 @@ PURE = (
     ),
     *(
         f"cloudwatch.{name}"
-        for name in ("agent", "agent_grammar", "agent_install", "agent_metrics", "alarms", "replay")
+        for name in (
+            "agent",
+            "agent_grammar",
+            "agent_install",
+            "agent_metrics",
+            "alarms",
+            "log_groups",
+            "metrics",
+            "path_alarms",
+            "replay",
+        )
     ),
     "flowlogs.fields",
     "flowlogs.table",
