@@ -23,6 +23,7 @@ from netkit.cloudwatch.agent import (
     LogFile,
     WindowsEvents,
     check_agent_config,
+    expected_metrics,
     log_files,
     match,
     metric_names,
@@ -451,7 +452,7 @@ def test_several_changes_at_once_are_judged_alike(data: st.DataObject) -> None:
         if how == "rename" and isinstance(holder, dict):
             holder[key + data.draw(st.sampled_from(("s", "_", ".x")))] = value
         elif how == "another":
-            holder[key] = data.draw(st.sampled_from(list(variants(value))))
+            holder[key] = copy.deepcopy(data.draw(st.sampled_from(list(variants(value)))))
         elif how == "else":  # a member's value from quite another place
             other = data.draw(st.sampled_from(WHOLE))
             holder[key] = copy.deepcopy(at(other, data.draw(st.sampled_from(list(places(other))))))
@@ -525,7 +526,19 @@ WARNED: list[tuple[Any, str, str]] = [
             APP | {"retention_in_days": 7}, {"file_path": "/b", "log_group_name": "/APP", "retention_in_days": 30}
         ),
         "[1].retention_in_days",
-        "conflict",
+        "the agent stops at it",
+    ),
+    (
+        {
+            "logs": {
+                "logs_collected": {
+                    "files": {"collect_list": [APP | {"retention_in_days": 7}]},
+                    "journald": {"collect_list": [{"log_group_name": "/app", "retention_in_days": 30}]},
+                }
+            }
+        },
+        "journald.collect_list[0].retention_in_days",
+        "one or the other",
     ),
     (with_logs(APP | {"log_group_class": "CHEAP"}), "[0].log_group_class", "STANDARD"),
     (with_logs(APP | {"log_group_name": "aws/app"}), "[0].log_group_name", "aws/"),
@@ -691,6 +704,8 @@ def test_the_metrics_of_the_agents_own_example() -> None:
         *(("ImageId",), ("InstanceId", "InstanceType"), ("d1",), ()),
     }
     assert tuple(sorted(tagged)) in set(found.loc["swap_used", "dimensions"])
+    assert "mem_shared" not in found.index  # mem does not measure it, though the example asks for it
+    assert match(config, "CWAgent", "mem_shared", {}).verdict is None
     assert not found.loc["procstat_cpu_usage", "complete"].all()
     assert found.loc["mem_used", "interval_s"].unique().tolist() == [1]
     assert {"DISK_FREE", "diskio_io_time", "net_drop_in", "netstat_tcp_close", "processes_dead"} <= set(found.index)
@@ -743,7 +758,22 @@ def test_an_instance_outside_a_group_has_no_group_among_its_dimensions() -> None
     assert match(config, "CWAgent", "mem_used_percent", {"AutoScalingGroupName": "web"}).verdict is False
 
 
+def test_what_has_to_arrive_from_each_instance() -> None:
+    found = expected_metrics(LISTED, [HOST, "i-1"])
+    assert len(found) == 2 * 3 and set(found["instance"]) == {HOST, "i-1"}
+    for row in found.to_dict("records"):
+        assert row["dimensions"] == [{"Name": "InstanceId", "Value": row["instance"]}]
+        assert match(LISTED, row["namespace"], row["metric"], row["dimensions"]).verdict is True
+    host_only = with_metrics(MEM | {"disk": {"measurement": ["used"]}}, aggregation_dimensions=None)
+    alone = expected_metrics(host_only, [HOST]).set_index("metric")["dimensions"]
+    assert alone["disk_used"] is None and alone["mem_used_percent"] == [{"Name": "InstanceId", "Value": HOST}]
+    logs = log_files(with_logs(APP, APP | {"log_stream_name": "{hostname}"}), HOST)
+    assert logs["stream"].tolist() == [HOST, "{hostname}"]
+
+
 def test_an_empty_answer_has_its_columns() -> None:
+    none = expected_metrics(with_logs(APP), [HOST])
+    assert none.empty and list(none) == list(expected_metrics(GOOD, [HOST]))
     empty = metric_names(with_logs(APP))
     assert empty.empty and list(empty) == list(metric_names(GOOD)) and (empty.dtypes == metric_names(GOOD).dtypes).all()
     assert log_files(GOOD).empty and list(log_files(GOOD)) == list(log_files(with_logs(APP)))

@@ -26,11 +26,13 @@ from netkit.cloudwatch.agent_metrics import (
     Match,
     appended,
     dimension_sets,
+    expected_metrics,
     match,
     measured_name,
     metric_names,
     mismatch,
     plugins_of,
+    short_name,
 )
 from netkit.errors import InputError
 
@@ -41,6 +43,7 @@ __all__ = [
     "Problem",
     "WindowsEvents",
     "check_agent_config",
+    "expected_metrics",
     "log_files",
     "match",
     "metric_names",
@@ -83,7 +86,7 @@ _AGENT_MEMBERS = (
     "use_dualstack_endpoint",
 )
 _SECTIONS = ("agent", "metrics", "logs", "traces", "opentelemetry")
-_PLACEHOLDERS = ("instance_id", "hostname", "local_hostname", "ip_address", "date")
+_PLACEHOLDERS = ("instance_id", "hostname", "local_hostname", "ip_address", "aws_region", "account_id", "date")
 
 
 def read_agent_config(text: str) -> dict[str, Any]:
@@ -372,9 +375,12 @@ def _check_names(config: Mapping[str, Any], platform: Platform) -> Iterator[Prob
             )
         known = MEASUREMENTS.get(plugin)
         for place, one in enumerate(given.get("measurement", ())):
-            name = measured_name(one).removeprefix(f"{plugin}_")
+            name = short_name(plugin, measured_name(one))
             if known and name not in known:
-                yield _warn(f"{path}.measurement[{place}]", f"{plugin} measures no {name!r}{nearest(name, known)}")
+                yield _warn(
+                    f"{path}.measurement[{place}]",
+                    f"{plugin} measures no {name!r}, the agent leaves it out{nearest(name, known)}",
+                )
         if given.get("measurement") == []:
             yield _warn(f"{path}.measurement", "is empty: nothing is collected")
     namespace = config.get("metrics", {}).get("namespace", NAMESPACE)
@@ -419,11 +425,12 @@ def _check_groups(config: Mapping[str, Any], platform: Platform) -> Iterator[Pro
             value = one.get(member)
             if not group or value in (None, -1):
                 continue
+            # one collect list is checked by the agent before it starts, two are not held against each other
+            kind = path.split(".")[2]
             where, other = first.setdefault((group.lower(), member), (path, value))
             if other != value:
-                yield _warn(
-                    f"{path}.{member}", f"{value} for {group}, and {other} in {where}: the agent stops at the conflict"
-                )
+                then = "the agent stops at it" if kind == where.split(".")[2] else "the group gets one or the other"
+                yield _warn(f"{path}.{member}", f"conflict: {value} for {group}, and {other} in {where}: {then}")
         if one.get("log_group_class", "STANDARD") not in GROUP_CLASSES:
             yield _warn(f"{path}.log_group_class", f"is none of {', '.join(GROUP_CLASSES)}")
         yield from _check_group_name(path, group)
@@ -472,14 +479,15 @@ _CHECKS: tuple[Callable[[Mapping[str, Any], Platform], Iterator[Problem]], ...] 
 # what is sent
 
 
-def log_files(config: Mapping[str, Any]) -> pd.DataFrame:
+def log_files(config: Mapping[str, Any], instance: str = "") -> pd.DataFrame:
     """What a configuration collects as logs: kind (files, windows_events, journald), source, group, stream, retention_days.
 
-    group and stream are as written, with their placeholders; empty where the agent chooses. retention_days is <NA> where
+    group and stream are as written, with their placeholders; a group is empty where the agent chooses.
+    With an instance's id, {instance_id} is that. retention_days is <NA> where
     the group keeps its own. Raises InputError for a configuration that the agent refuses.
     """
     refuse_errors(config)
-    default = config.get("logs", {}).get("log_stream_name", "")
+    default = config.get("logs", {}).get("log_stream_name", "{instance_id}")
     rows = []
     for path, one in _entries(config):
         kind = path.split(".")[2]
@@ -489,10 +497,14 @@ def log_files(config: Mapping[str, Any]) -> pd.DataFrame:
             {
                 "kind": kind,
                 "source": source,
-                "group": one.get("log_group_name", ""),
-                "stream": one.get("log_stream_name", default),
+                "group": _on(instance, one.get("log_group_name", "")),
+                "stream": _on(instance, one.get("log_stream_name", default)),
                 "retention_days": pd.NA if days == -1 else days,
             }
         )
     columns = ["kind", "source", "group", "stream", "retention_days"]
     return pd.DataFrame(rows, columns=columns).astype({"retention_days": "Int64"})
+
+
+def _on(instance: str, name: str) -> str:
+    return name.replace("{instance_id}", instance) if instance else name

@@ -40,7 +40,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     ),
     "processes": _words("blocked dead idle paging running sleeping stopped total total_threads wait zombies"),
 }
-"""What each Linux plugin measures, in the short spelling; the agent refuses other names only when it starts."""
+"""What each Linux plugin measures, in the short spelling; other names the agent leaves out without an error."""
 
 # Dimensions a plugin gives its metrics. Not listed: those of which no page says them all.
 OWN_DIMENSIONS: dict[str, tuple[str, ...]] = {
@@ -82,13 +82,39 @@ def metric_names(config: Mapping[str, Any]) -> pd.DataFrame:
     namespace; metric (cpu_usage_idle, whichever spelling the configuration has); dimensions, a tuple of names in order;
     plugin; interval_s, seconds between points; unit, only where the configuration sets one; aggregated, sent a second
     time under fewer dimensions; complete, false where the plugin adds dimensions that no page lists (procstat, nvidia_smi,
-    ethtool, efa). statsd, collectd and others whose sender names the metrics have no row. An AutoScalingGroupName is
-    among the dimensions, though an instance outside a group lacks it. Raises InputError for a configuration that the
-    agent refuses.
+    ethtool, efa). statsd, collectd and others whose sender names the metrics have no row, nor has a measurement that
+    its plugin does not know (mem_shared): the agent leaves it out. An AutoScalingGroupName is among the dimensions,
+    though an instance outside a group lacks it. Raises InputError for a configuration that the agent refuses.
     """
     refuse_errors(config)
     rows = [row for plugin, _, given in plugins_of(config) for row in _rows(config, plugin, given)]
     return pd.DataFrame(rows, columns=list(_METRIC_COLUMNS)).astype(_METRIC_COLUMNS).drop_duplicates(ignore_index=True)
+
+
+def expected_metrics(config: Mapping[str, Any], instances: Sequence[str]) -> pd.DataFrame:
+    """What has to arrive from each instance: one row for each instance and metric.
+
+    instance; namespace; metric; dimensions, AWS's list of Name and Value for a metric that is sent under InstanceId alone,
+    else None: the values of the others are known on the host only, and are found with ListMetrics; interval_s, seconds
+    between points. Raises InputError as metric_names does.
+    """
+    table = metric_names(config)
+    alone = table["dimensions"].map(lambda names: names == ("InstanceId",)).astype(bool)
+    once = table.assign(alone=alone).sort_values("alone", ascending=False, kind="stable")
+    once = once.drop_duplicates(["namespace", "metric"]).sort_index()
+    rows = [
+        {
+            "instance": instance,
+            "namespace": row["namespace"],
+            "metric": row["metric"],
+            "dimensions": [{"Name": "InstanceId", "Value": instance}] if row["alone"] else None,
+            "interval_s": row["interval_s"],
+        }
+        for instance in instances
+        for row in once.to_dict("records")
+    ]
+    columns = {"instance": "str", "namespace": "str", "metric": "str", "dimensions": "object", "interval_s": "int64"}
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
 def _rows(config: Mapping[str, Any], plugin: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -99,6 +125,8 @@ def _rows(config: Mapping[str, Any], plugin: str, given: Mapping[str, Any]) -> I
     aggregates = [set(one) for one in metrics.get("aggregation_dimensions", ()) if set(one) <= names]
     measured = given.get("measurement", given.get("metrics_include", ()) if plugin == "ethtool" else ())
     for one in measured:
+        if not _listed(plugin, one):
+            continue
         row = {
             "namespace": metrics.get("namespace", NAMESPACE),
             "metric": _published(plugin, one),
@@ -118,9 +146,19 @@ def measured_name(one: str | Mapping[str, Any]) -> str:
     return str(one.get("name", "")) if isinstance(one, Mapping) else one
 
 
+def short_name(plugin: str, name: str) -> str:
+    """The short spelling of a measurement on Linux: usage_idle for cpu_usage_idle."""
+    return name.strip().removeprefix(f"{plugin}_")
+
+
+def _listed(plugin: str, one: str | Mapping[str, Any]) -> bool:
+    known = MEASUREMENTS.get(plugin)
+    return known is None or short_name(plugin, measured_name(one)) in known
+
+
 def _long(plugin: str, name: str) -> str:
     """The long spelling: cpu_usage_idle; a Windows counter stands behind its object with a blank."""
-    between = " " if plugin[:1].isupper() else "_"
+    between, name = " " if plugin[:1].isupper() else "_", name.strip()
     return name if name.startswith(plugin + between) else plugin + between + name
 
 
@@ -191,6 +229,8 @@ def match(
         return Match(False, f"the agent sends to {_namespace(config)!r}, not to {namespace!r}")
     rows = table[table["metric"] == metric]
     if rows.empty:
+        if metric in _unlisted(config):
+            return Match(None, f"{metric} is in the configuration, and not among what its plugin is known to measure")
         if open_plugins:
             return Match(None, f"{metric} may come from what sends to {', '.join(open_plugins)}")
         sent = sorted(set(table["metric"]))
@@ -203,6 +243,16 @@ def match(
     if any(set(names) <= set(wanted) for names in rows.loc[~rows["complete"], "dimensions"]):
         return Match(None, f"{rows.iloc[0]['plugin']} adds dimensions of its own to {metric}")
     return Match(False, _other_dimensions(config, metric, set(wanted), rows))
+
+
+def _unlisted(config: Mapping[str, Any]) -> set[str]:
+    """Metrics of names that we know of no plugin; a later agent may know them."""
+    return {
+        _published(plugin, one)
+        for plugin, _, given in plugins_of(config)
+        for one in given.get("measurement", ())
+        if not _listed(plugin, one)
+    }
 
 
 def _namespace(config: Mapping[str, Any]) -> str:
