@@ -24,7 +24,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 WINGS = ("flowlogs", "reach", "mirror", "cloudwatch")
-CORE = {"errors", "model", "net", "packets", "session", "plan", "policy", "costs"}
+CORE = {"errors", "model", "net", "packets", "session", "plan", "policy", "costs", "insights"}
 PURE = (
     "errors",
     "model",

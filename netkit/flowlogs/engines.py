@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from netkit import costs
+from netkit import costs, insights
 from netkit.errors import FieldError, QueryError, QueryFailed, SourceError, WindowError
 from netkit.flowlogs import files, read
 from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
@@ -40,10 +40,8 @@ from netkit.model import Coverage, Window
 from netkit.session import Session
 
 COVERAGE_COLUMNS = ("account", "region", "table", "state", "rows", "skipped", "note", "first_seen", "last_seen")
-_INSIGHTS_ROWS = 10_000
 LISTING_S = 60.0  # how long a listing of a window's objects serves for estimates
 _WINDOW_START = Param("window_start", "epoch", None, "start of the window, Unix seconds")
-_POLL_S = (0.05, 2.0)
 _SMALL_BYTES = 8_000_000  # files so small in all are judged at their first query; it takes about a second
 
 
@@ -713,57 +711,13 @@ class InsightsEngine:
         """The records of a window, a slice at a time."""
         marks = " ".join("*" for _ in self.columns)
         names = [f"f_{name}" for name in self.columns]
-        wanted = f'parse @message "{marks}" as {", ".join(names)} | fields {", ".join(names)} | limit {_INSIGHTS_ROWS}'
-        slices = self._slices(window)
-        for start, end in tqdm(slices, desc="Logs Insights", unit="slice", leave=False, disable=len(slices) < 3):
-            named = ({cell["field"]: cell.get("value", "-") for cell in row} for row in self._ask(wanted, start, end))
-            yield [[cells.get(name, "-") for name in names] for cells in named]
-
-    def _slices(self, window: Window) -> list[tuple[int, int]]:
-        """Spans of event time (Unix seconds, both ends in) with at most 10,000 events each. Event time is a record's start."""
-        start, end = window.epoch()
-        counts = self._ask(
-            f"stats count(*) as n by bin(60s) as minute | sort minute asc | limit {_INSIGHTS_ROWS}", start, end - 1
-        )
-        slices: list[tuple[int, int]] = []
-        room = 0
-        for row in counts:
-            named = {cell["field"]: cell["value"] for cell in row}
-            minute = int(datetime.fromisoformat(named["minute"]).replace(tzinfo=UTC).timestamp())
-            count = int(float(named["n"]))
-            if count > _INSIGHTS_ROWS:
-                raise QueryFailed(
-                    f"{count} records in one minute are more than Logs Insights gives",
-                    subject=self._group,
-                    hint="deliver to S3 and use Athena",
-                )
-            if not slices or count > room:
-                slices.append((max(minute, start), 0))
-                room = _INSIGHTS_ROWS
-            room -= count
-            slices[-1] = (slices[-1][0], min(minute + 59, end - 1))
-        return slices
-
-    def _ask(self, text: str, start: int, end: int) -> list[list[dict[str, str]]]:
-        begun = self._session.call(
-            "logs",
-            "start_query",
-            logGroupName=self._group,
-            startTime=start,
-            endTime=end,
-            queryString=text,
-            limit=_INSIGHTS_ROWS,
-        )
-        pause = _POLL_S[0]
-        while True:
-            answer = self._session.call("logs", "get_query_results", queryId=begun["queryId"])
-            if answer["status"] == "Complete":
-                self.scanned_bytes += int(answer.get("statistics", {}).get("bytesScanned", 0))
-                return list(answer["results"])
-            if answer["status"] not in ("Scheduled", "Running"):
-                raise QueryFailed(f"Logs Insights ended the query as {answer['status']}", subject=self._group)
-            time.sleep(pause)
-            pause = min(pause * 2, _POLL_S[1])
+        wanted = f'parse @message "{marks}" as {", ".join(names)} | fields {", ".join(names)} | limit {insights.MOST_ROWS}'
+        start, end = window.epoch()  # event time is a record's start
+        slices, self.scanned_bytes = insights.slices(self._session, [self._group], start, end - 1)
+        for first, last in tqdm(slices, desc="Logs Insights", unit="slice", leave=False, disable=len(slices) < 3):
+            answer = insights.ask(self._session, [self._group], wanted, first, last)
+            self.scanned_bytes += answer.scanned_bytes
+            yield [[cells.get(name) or "-" for name in names] for cells in answer.rows]
 
     def coverage(self, window: Window | None) -> pd.DataFrame:
         """One row, the log group: records of any status in the window."""
