@@ -19,7 +19,7 @@ demo: $(READY)  ## start the sandbox, run the notebooks headless, show findings 
 	$(BIN)/python -m netkit demo
 
 test: $(READY) check  ## lint, types, all tests, every notebook
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lab: $(READY)  ## JupyterLab at 00_start_here, on this machine only
 	$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.news_url="" --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/00_start_here.ipynb

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 _HOME = pytest.StashKey[str]()
+# Kernels reached by TCP (nbval's, JupyterLab's, plain papermill's): their ports are chosen before they are taken, so that two
+# which start together may clash.
+_BY_TCP = re.compile(r"\.ipynb|test_show\.py|test_runbook\.py")
+_NOTEBOOKS = re.compile(r"\.ipynb|test_show\.py|notebook|runbook")
+
+
+class _ByFile(LoadScopeScheduling):
+    """A file's tests stay in one worker, in their order, and so do those of all TCP kernels."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tcp" if _BY_TCP.search(file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """How tests are spread over workers. (`--dist loadgroup` has no effect with this version of pytest.)"""
+    return _ByFile(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs notebooks takes longest, so it goes first."""
+    items.sort(key=lambda item: not _NOTEBOOKS.search(item.nodeid.partition("::")[0]))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -258,19 +261,36 @@ def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bo
     # The kernel's notes on its own transport are not news to a scheduler.
     quiet = ["--log-level=ERROR"]
     try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(kept),
-            parameters=dict(values),
-            progress_bar=progress,
-            log_output=False,
-            extra_arguments=quiet,
-        )
+        with _transport() as transport:
+            papermill.execute_notebook(
+                str(notebook),
+                str(kept),
+                parameters=dict(values),
+                progress_bar=progress,
+                log_output=False,
+                extra_arguments=quiet,
+                **transport,
+            )
     except PapermillExecutionError as error:
         return _first_lines(error)
     except (DeadKernelError, CellTimeoutError) as error:
         return f"the kernel ended before the notebook did: {str(error).splitlines()[0]}"
     return ""
+
+
+@contextmanager
+def _transport() -> Iterator[dict[str, Any]]:
+    """How runner and kernel talk: by sockets in a private folder, where there are such.
+
+    Ports of TCP are chosen before the kernel takes them, so of two runs that start together one could lose its kernel.
+    """
+    from traitlets.config import Config
+
+    if os.name == "nt":
+        yield {}
+        return
+    with TemporaryDirectory(prefix="netkit-") as folder:
+        yield {"config": Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})}
 
 
 def _first_lines(error: Any) -> str:
