@@ -711,7 +711,9 @@ class InsightsEngine:
         """The records of a window, a slice at a time."""
         marks = " ".join("*" for _ in self.columns)
         names = [f"f_{name}" for name in self.columns]
-        wanted = f'parse @message "{marks}" as {", ".join(names)} | fields {", ".join(names)} | limit {insights.MOST_ROWS}'
+        wanted = (
+            f'parse @message "{marks}" as {", ".join(names)} | fields {", ".join(names)} | limit {insights.MOST_ROWS}'
+        )
         start, end = window.epoch()  # event time is a record's start
         slices, self.scanned_bytes = insights.slices(self._session, [self._group], start, end - 1)
         for first, last in tqdm(slices, desc="Logs Insights", unit="slice", leave=False, disable=len(slices) < 3):
