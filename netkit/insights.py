@@ -56,20 +56,25 @@ def slices(
     where a single minute holds more.
     """
     before = f"{where} | " if where else ""
-    counted = ask(session, groups, f"{before}stats count(*) as n by bin({_SLICE_S}s) as minute | sort minute asc | limit {MOST_ROWS}", start, end)  # fmt: skip
+    text = f"{before}stats count(*) as n by bin({_SLICE_S}s) as minute | sort minute asc | limit {MOST_ROWS}"
     found: list[tuple[int, int]] = []
-    room = 0
-    for row in counted.rows:
-        minute = int(datetime.fromisoformat(row["minute"]).replace(tzinfo=UTC).timestamp())
-        count = int(float(row["n"]))
-        if count > MOST_ROWS:
-            raise QueryFailed(
-                f"{count} records in one minute are more than Logs Insights gives",
-                subject=", ".join(groups), hint="narrow the query, or deliver to S3 and use Athena",
-            )  # fmt: skip
-        if not found or count > room:
-            found.append((max(minute, start), 0))
-            room = MOST_ROWS
-        room -= count
-        found[-1] = (found[-1][0], min(minute + _SLICE_S - 1, end))
-    return found, counted.scanned_bytes
+    room, scanned = 0, 0
+    # One answer holds so many minutes, which is about a week.
+    for first in range(start, end + 1, (MOST_ROWS - 1) * _SLICE_S):
+        counted = ask(session, groups, text, first, min(first + (MOST_ROWS - 1) * _SLICE_S - 1, end))
+        scanned += counted.scanned_bytes
+        for row in counted.rows:
+            minute = int(datetime.fromisoformat(row["minute"]).replace(tzinfo=UTC).timestamp())
+            count = int(float(row["n"]))
+            if count > MOST_ROWS:
+                raise QueryFailed(
+                    f"{count} records in one minute are more than Logs Insights gives",
+                    subject=", ".join(groups), hint="narrow the query, or deliver to S3 and use Athena",
+                )  # fmt: skip
+            if not found or count > room:
+                # A minute that two answers share is counted in parts.
+                found.append((max(minute, first), 0))
+                room = MOST_ROWS
+            room -= count
+            found[-1] = (found[-1][0], min(minute + _SLICE_S - 1, end))
+    return found, scanned

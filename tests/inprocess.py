@@ -12,7 +12,7 @@ import botocore.client
 import pytest
 from moto import mock_aws
 
-from netkit.sandbox import flowlogs_api, mirror_api, network_insights, reach_api
+from netkit.sandbox import cloudwatch_api, flowlogs_api, mirror_api, network_insights, reach_api
 from netkit.session import Session
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -35,6 +35,7 @@ def account(monkeypatch: pytest.MonkeyPatch, region: str = REGION) -> Iterator[S
     reach_api.install()
     network_insights.install()
     mirror_api.install()
+    cloudwatch_api.install()
     with mock_aws():
         yield Session("aws", ACCOUNT, region, "me", _boto3(region))
 

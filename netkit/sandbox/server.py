@@ -22,9 +22,10 @@ from werkzeug.serving import make_server
 from netkit import sandbox
 from netkit.sandbox import (
     athena,
+    cloudwatch_api,
+    cloudwatch_world,
     delivery,
     flowlogs_api,
-    logs_insights,
     mirror_api,
     mirror_world,
     network_insights,
@@ -42,10 +43,10 @@ def install() -> None:
     reach_api.install()
     network_insights.install()
     mirror_api.install()
+    cloudwatch_api.install()
     AthenaBackend.start_query_execution = athena.start_query_execution  # type: ignore[method-assign]
     AthenaResponse.get_query_execution = _get_query_execution  # type: ignore[method-assign]
     AthenaResponse.start_query_execution = _start_query_execution  # type: ignore[method-assign]
-    LogsBackend.start_query = logs_insights.start_query  # type: ignore[method-assign]
     for name in ("list_objects", "get_object", "head_object"):
         _before(S3Backend, name, _look_in_bucket)
     for name in ("start_query", "filter_log_events", "get_log_events", "describe_log_streams"):
@@ -95,12 +96,14 @@ def _look_in_group(backend: LogsBackend, groups: Any = "", *_: Any, **more: Any)
     names = groups or more.get("log_group_name") or more.get("log_group_names") or []
     for name in [names] if isinstance(names, str) else names:
         delivery.deliver_to_log_group(str(name))
+        cloudwatch_world.deliver_logs(str(name))
 
 
 def _look_in_groups(backend: LogsBackend, *_: Any, **more: Any) -> None:
     for name in list(backend.groups):
         if name.startswith(str(more.get("log_group_name_prefix") or "\0")):
             delivery.deliver_to_log_group(name)
+            cloudwatch_world.deliver_logs(name)
 
 
 def _look_at_metrics(backend: CloudWatchBackend, *asked: Any, **more: Any) -> None:

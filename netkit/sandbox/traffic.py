@@ -509,6 +509,11 @@ def records(one: Scenario, spec: FlowLogSpec, scale: float = 1.0) -> tuple[dict[
     return {name: column[order] for name, column in chosen.items()}, addresses
 
 
+def happened(one: Scenario) -> tuple[dict[str, np.ndarray], list[str]]:
+    """All flows of a scenario, in any order, whether or not a flow log has kept their records; columns as records() has."""
+    return _shop(one.name, 1.0)
+
+
 def _aggregated(columns: dict[str, np.ndarray], interval: int) -> dict[str, np.ndarray]:
     """Records end with their aggregation interval at the latest; those that would cross it end there."""
     edge = columns["start"] // interval * interval + interval - 1

@@ -203,7 +203,7 @@ def seed_all() -> None:
     from moto.logs.models import logs_backends
     from moto.s3.models import s3_backends
 
-    from netkit.sandbox import mirror_lab, reach_lab
+    from netkit.sandbox import cloudwatch_lab, mirror_lab, reach_lab
 
     store = s3_backends[ACCOUNT]["aws"]
     for bucket in (BUCKET, RESULTS_BUCKET):
@@ -222,6 +222,7 @@ def seed_all() -> None:
         seed(scenario(name))
     reach_lab.seed()
     mirror_lab.seed()
+    cloudwatch_lab.seed()
 
 
 def seed(one: Scenario) -> None:
