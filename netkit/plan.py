@@ -257,6 +257,11 @@ class Ledger:
         """Whether this run made it, as far as is known: an intent without a result counts, since the call may have gone out."""
         return self.state(step) in ("intent", "result", "partial")
 
+    def intended_undo(self, step: str) -> dict[str, Any] | None:
+        """The undo in the last intent of a step."""
+        found = [line["undo"] for line in self.lines() if line["step"] == step and line["event"] == "intent"]
+        return found[-1] if found else None
+
     def generation(self, step: str) -> int:
         """How often an attempt at the step came to an end: what follows is a new attempt, and needs a new idempotency token."""
         return sum(
@@ -370,7 +375,10 @@ class Plan:
             answers[step.key] = found.answer
             ours = ledger.state(step.key) == "intent" and found.run in (None, self.run_id)
             if ours:  # an earlier run was killed between its call and its result line
-                ledger.write("result", step.key, adopted=True, undo=_undo(step, answers))
+                # How an update is taken back depends on what was there before it, which only its intent knows.
+                ledger.write(
+                    "result", step.key, adopted=True, undo=_undo(step, answers) or ledger.intended_undo(step.key)
+                )
             return (step.key, step.resource, step.name, "created" if ours else "kept", now.reason)
         request = _resolved(now.request, answers)
         if _unresolved(request):

@@ -50,6 +50,8 @@ PURE = (
             "alarm_lines",
             "log_groups",
             "metrics",
+            "dashboards",
+            "dashboard_grammar",
             "path_alarms",
             "proof",
             "replay",

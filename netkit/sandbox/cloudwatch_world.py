@@ -400,7 +400,7 @@ def _files_of(agent: Agent) -> list[dict[str, Any]]:
         for mark, value in fill.items():
             group, stream = group.replace(mark, value), stream.replace(mark, value)
         days = row["retention_days"]
-        rows.append({"source": source, "group": group, "stream": stream, "retention_days": 0 if days is pd.NA else int(days)})  # fmt: skip
+        rows.append({"source": source, "group": group, "stream": stream, "retention_days": int(days) if pd.notna(days) else 0})  # fmt: skip
     return rows
 
 
