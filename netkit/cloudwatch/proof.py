@@ -181,7 +181,7 @@ def sights(records: Iterable[Mapping[str, Any]], listed: pd.DataFrame, config: M
         there.setdefault((str(row["namespace"]), str(row["metric"])), []).append(tuple(row["dimensions"]))
     rows = []
     for record in records:
-        for one in _metrics_of(record):
+        for one in metrics_of(record):
             namespace, metric = str(one.get("Namespace", "")), str(one["MetricName"])
             wanted = dimensions(one.get("Dimensions", ()))[0]
             state, near = _sight(wanted, there.get((namespace, metric), []))
@@ -190,7 +190,7 @@ def sights(records: Iterable[Mapping[str, Any]], listed: pd.DataFrame, config: M
     return pd.DataFrame(rows, columns=list(SIGHT_COLUMNS))
 
 
-def _metrics_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def metrics_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The metrics that an alarm is over; of a composite alarm none."""
     single = [record] if record.get("MetricName") else []
     return [*single, *(one["MetricStat"]["Metric"] for one in record.get("Metrics", ()) if one.get("MetricStat"))]

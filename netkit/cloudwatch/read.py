@@ -44,18 +44,26 @@ MOST_QUERIES = 500
 
 
 def metric_data(
-    session: Session, queries: Sequence[MetricQuery], window: Window, *, now: datetime | None = None, progress: bool = True
+    session: Session, queries: Sequence[MetricQuery] | Mapping[str, MetricQuery], window: Window, *, now: datetime | None = None,
+    progress: bool = True,
 ) -> pd.DataFrame:  # fmt: skip
     """The points of metrics and expressions in a window: POINT_COLUMNS, by label in the queries' order, then time.
 
-    time (UTC) is the start of period_s seconds. Sent 500 queries at a time, which includes the metrics that an expression
-    is over (they need labels m1, m2, … as their ids); the period is the query's own, or the shortest that CloudWatch still
-    stores for the window's age. A metric without points has no rows: that is no data, and not zero.
+    time (UTC) is the start of period_s seconds. Sent 500 queries at a time; expressions need a mapping of at most 500, whose
+    keys are the ids that they name. The period is the query's own, or the shortest that CloudWatch still stores for the
+    window's age. A metric without points has no rows: that is no data, and not zero.
 
     Raises InputError for a window that CloudWatch has forgotten, AwsError where it could not answer one of the queries.
     """
     at = now or datetime.now(UTC)
-    asked = {f"q{number}": (one, one.request(f"q{number}", window.start, at)) for number, one in enumerate(queries)}
+    named = dict(queries) if isinstance(queries, Mapping) else {f"q{number}": one for number, one in enumerate(queries)}
+    if any(one.expression for one in named.values()) and (
+        not isinstance(queries, Mapping) or len(named) > MOST_QUERIES
+    ):
+        raise InputError(
+            "an expression needs the ids that it names", hint=f"a mapping of id to query, at most {MOST_QUERIES}"
+        )
+    asked = {key: (one, one.request(key, window.start, at)) for key, one in named.items()}
     ids = list(asked)
     parts = [ids[start : start + MOST_QUERIES] for start in range(0, len(ids), MOST_QUERIES)]
     rows: list[tuple[int, str, Any, float, int]] = []

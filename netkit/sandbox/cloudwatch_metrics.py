@@ -28,7 +28,9 @@ Key = tuple[str, str, Pairs]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MOST_QUERIES = 500
-_put_metric_data = CloudWatchBackend.put_metric_data
+keep_points = (
+    CloudWatchBackend.put_metric_data
+)  # moto's own, which AWS's side of the sandbox may call with AWS's namespaces
 
 
 def install() -> None:
@@ -83,11 +85,13 @@ def points(backend: Any, namespace: str, metric: str, dimensions: Pairs) -> Poin
 
 
 def _put_points(backend: Any, key: Key) -> Points:
-    """What was put under a key. The index grows with moto's list, which only grows."""
-    index, upto = backend.__dict__.setdefault("_netkit_index", ({}, [0]))
-    for one in backend.metric_data[upto[0] :]:
+    """What was put under a key. The index is taken further while moto's list grows, and made again where it was replaced."""
+    known, index, upto = backend.__dict__.get("_netkit_index", (None, {}, 0))
+    if known is not backend.metric_data:
+        index, upto = {}, 0
+    for one in backend.metric_data[upto:]:
         index.setdefault((one.namespace, one.name, pairs_of(one.dimensions)), []).append(one)
-    upto[0] = len(backend.metric_data)
+    backend.__dict__["_netkit_index"] = (backend.metric_data, index, len(backend.metric_data))
     held = index.get(key, [])
     if not held:
         return _NONE
@@ -324,7 +328,7 @@ def put_metric_data(self: CloudWatchBackend, namespace: str, metric_data: list[d
     now = datetime.now(UTC)
     for number, one in enumerate(metric_data, 1):
         _check_datum(f"MetricData.member.{number}", one, now)
-    _put_metric_data(self, namespace, metric_data)
+    keep_points(self, namespace, metric_data)
 
 
 def _check_datum(name: str, one: dict[str, Any], now: datetime) -> None:

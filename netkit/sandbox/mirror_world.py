@@ -27,6 +27,7 @@ from typing import Any
 
 from netkit.mirror.filters import MirrorFilter, parse_filter
 from netkit.sandbox import mirror_api, traffic, world
+from netkit.sandbox.cloudwatch_metrics import keep_points
 from netkit.sandbox.mirror_api import FILTER, SESSION, TARGET, Record
 from netkit.sandbox.mirror_lab import BUCKET, MIRRORS, SKIPPED
 from netkit.sandbox.mirror_packets import Packet, Way, expand, ipv4, lookup
@@ -426,7 +427,7 @@ def deliver_metrics() -> None:
             return
         kept = [one for one in watch.metric_data if id(one) not in ours]
         watch.metric_data = []
-        watch.put_metric_data("AWS/EC2", metric_data(sources))
+        keep_points(watch, "AWS/EC2", metric_data(sources))
         made, watch.metric_data = watch.metric_data, kept + watch.metric_data
         watch.__dict__["nk_mirror"] = (state, {id(one) for one in made})
 

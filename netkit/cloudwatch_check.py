@@ -1,0 +1,415 @@
+"""What notebook 10 asks: who is monitored and by what configuration, what arrived, which alarms see it, an alarm's life.
+
+It stands above the wing as mirror_check does above its own: a question of it needs reads, plans and proofs together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from netkit.cloudwatch import proof, read
+from netkit.cloudwatch.agent import AgentConfig, LogFile, check_agent_config, log_files, read_agent_config
+from netkit.cloudwatch.agent_install import install_commands, start_command, status_command
+from netkit.cloudwatch.alarm_lines import parse_alarms
+from netkit.cloudwatch.alarms import AlarmSpec
+from netkit.cloudwatch.commands import point_of
+from netkit.cloudwatch.dashboards import DashboardSpec, Widget, chart, logs, number, queries, text
+from netkit.cloudwatch.dashboards import alarms as alarm_states
+from netkit.cloudwatch.metrics import MetricQuery, prepare
+from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
+from netkit.cloudwatch.provision import send_metrics, topic_arn
+from netkit.cloudwatch.replay import Replay, propose, replay
+from netkit.errors import AccessError, InputError, SourceError
+from netkit.model import Coverage, Finding, Window
+from netkit.notebook import Run
+from netkit.plan import Plan
+
+# ------------------------------------------------------------------------------------------------------ who and with what
+
+
+def hosts(run: Run, instances: Sequence[str], tag: str) -> pd.DataFrame:
+    """The instances that are monitored, by id, or by a tag as KEY:VALUE (its last colon parts them): read.HOST_COLUMNS.
+
+    Raises InputError where neither is given, SourceError where there is none.
+    """
+    if not instances and ":" not in tag:
+        raise InputError(f"{tag!r} is no tag" if tag else "no instance was chosen", hint="ids, or a tag as Role:web")
+    key, _, value = tag.rpartition(":")
+    return read.hosts(run.session, ids=instances, tags=None if instances else {key: value})
+
+
+def wanted_config(run: Run, file: str, metrics: str, namespace: str, log_file: str, log_group: str, retention_days: int) -> dict[str, Any]:  # fmt: skip
+    """The agent's configuration: of a file, or of a few words (AgentConfig.of) with one log file. Raises InputError."""
+    if file:
+        path = Path(run.path(file))
+        if not path.is_file():
+            raise SourceError(
+                "there is no such configuration", subject=file, hint="a JSON file of the CloudWatch agent"
+            )
+        return read_agent_config(path.read_text("utf-8"))
+    files = [LogFile(log_file, log_group, retention_days=retention_days or None)] if log_file else []
+    return AgentConfig.of(metrics, files, namespace=namespace).document()
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """What is there: hosts, the configuration in force (the parameter's, else the wanted one), metrics, logs and alarms."""
+
+    hosts: pd.DataFrame
+    config: Mapping[str, Any]
+    stored: bool
+    listed: pd.DataFrame
+    streams: pd.DataFrame
+    records: tuple[Mapping[str, Any], ...]
+    window: Window
+    coverage: tuple[Coverage, ...] = ()
+    arrivals: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def alarms(self) -> pd.DataFrame:
+        """The alarms as a table: read.ALARM_COLUMNS."""
+        return read.alarms(self.records)
+
+    @property
+    def logs(self) -> pd.DataFrame:
+        """Per host and log file the stream and its last event: proof.LOG_COLUMNS."""
+        return proof.log_arrivals(self.config, self.hosts, self.streams, self.window)
+
+    @property
+    def sights(self) -> pd.DataFrame:
+        """Whether each alarm's metric is there: proof.SIGHT_COLUMNS."""
+        return proof.sights(self.records, self.listed, self.config)
+
+    def __str__(self) -> str:
+        where = "its parameter" if self.stored else "the wanted one, as the parameter is not there yet"
+        return (
+            f"{len(self.hosts)} hosts, configuration of {where}, {len(self.listed)} metrics, {len(self.records)} alarms"
+        )
+
+
+def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], parameter: str, prefix: str, now: datetime | None = None) -> Monitored:  # fmt: skip
+    """What has arrived, as of the window's end, of what the configuration in force promises, and the alarms by their prefix.
+
+    Raises InputError without a window; AccessError where the metrics may not be listed: nothing could be said then.
+    """
+    if run.window is None:
+        raise InputError("monitoring is judged for a window", hint='window_start "last 3h"')
+    session = run.session
+    held = read.agent_config(session, parameter) if parameter else None
+    used = held or config
+    records = tuple(read.alarm_records(session, prefix=prefix))
+    spaces = {str(used.get("metrics", {}).get("namespace", "CWAgent")), *(str(space) for one in records for space in _spaces(one))}  # fmt: skip
+    listed = pd.concat([read.list_metrics(session, space) for space in sorted(spaces)], ignore_index=True)
+    groups = {str(one["group"]) for one in _files(used)}
+    streams = pd.concat([read.log_streams(session, group) for group in sorted(groups) if "{" not in group] or [pd.DataFrame(columns=list(read.STREAM_COLUMNS))], ignore_index=True)  # fmt: skip
+    seen = (Coverage(session.account_id, session.region, "Metrics", "ok", len(listed)),)
+    expected = proof.promised(used, found, listed)
+    asked = {
+        str(index): MetricQuery(row["namespace"], row["metric"], row["dimensions"], "SampleCount", _period(int(row["interval_s"])), str(index))
+        for index, row in zip(expected.index, expected.to_dict("records"), strict=True) if row["dimensions"]
+    }  # fmt: skip
+    points = read.metric_data(session, list(asked.values()), run.window, now=now or run.window.end) if asked else pd.DataFrame(columns=list(read.POINT_COLUMNS))  # fmt: skip
+    arrived = proof.arrivals(used, found, expected, points, run.window)
+    return Monitored(found, used, held is not None, listed, streams, records, run.window, seen, arrived)
+
+
+def _period(interval_s: int) -> int:
+    """A period that holds a point of each interval: whole minutes, as shorter ones are forgotten within hours."""
+    return max(60, -(-interval_s // 60) * 60)
+
+
+def _spaces(record: Mapping[str, Any]) -> list[str]:
+    return [str(one.get("Namespace", "")) for one in proof.metrics_of(record) if one.get("Namespace")]
+
+
+def _files(config: Mapping[str, Any]) -> list[dict[Any, Any]]:
+    return log_files(config).to_dict("records") if config.get("logs") else []
+
+
+# --------------------------------------------------------------------------------------------------- alarms, dashboard
+
+
+def wanted_alarms(run: Run, lines: Sequence[str], found: pd.DataFrame, namespace: str, prefix: str, topic: str) -> list[AlarmSpec]:  # fmt: skip
+    """The alarms of lines (alarm_lines.parse_alarms; {namespace} stands for the agent's), telling the topic. Raises InputError."""
+    named = dict(zip(found["instance_id"], found["name"], strict=True))
+    actions = [topic_arn(run.session, topic)] if topic else []
+    return parse_alarms([line.replace("{namespace}", namespace) for line in lines], named, prefix=prefix, actions=actions, region=run.session.region)  # fmt: skip
+
+
+def dashboard(
+    run: Run, name: str, specs: Sequence[AlarmSpec], found: pd.DataFrame, log_group: str, pattern: str
+) -> DashboardSpec:
+    """A dashboard of what is alarmed on: a row of figures, a graph for each metric with its threshold, alarm states, error lines."""
+    by_metric: dict[tuple[str, str], list[AlarmSpec]] = {}
+    for one in specs:
+        if one.kind == "metric":
+            by_metric.setdefault((one.namespace, one.metric), []).append(one)
+    names = dict(zip(found["instance_id"], found["name"], strict=True))
+    graphs = [_graph(metric, group, names) for (_, metric), group in by_metric.items()]
+    totals = [number(metric, [_query(one, names) for one in group], stat=group[0].statistic or "Average") for (_, metric), group in by_metric.items() if len(group) == 1]  # fmt: skip
+    head: list[list[Widget]] = [[text(f"# {name}\nMade by netkit from {len(specs)} alarms on {len(found)} hosts")]]
+    arns = [f"arn:{run.session.boto3.get_partition_for_region(run.session.region)}:cloudwatch:{run.session.region}:{run.session.account_id}:alarm:{one.name}" for one in specs]  # fmt: skip
+    rows = [*head, *([totals] if totals else []), *(graphs[at : at + 2] for at in range(0, len(graphs), 2)), [alarm_states("Alarms", arns[:100])]]  # fmt: skip
+    if log_group:
+        rows.append([logs("Error lines", f"fields @timestamp, @logStream, @message | filter @message like /{pattern}/ | sort @timestamp desc | limit 50", [log_group])])  # fmt: skip
+    return DashboardSpec(name, rows, run.session.region)
+
+
+def _graph(metric: str, group: Sequence[AlarmSpec], names: Mapping[str, str]) -> Widget:
+    first = group[0]
+    lines = {"alarm": first.threshold} if first.threshold is not None else {}
+    return chart(metric, [_query(one, names) for one in group], period_s=first.period, lines=lines)
+
+
+def _query(one: AlarmSpec, names: Mapping[str, str]) -> MetricQuery:
+    instance = dict(one.dimensions).get("InstanceId", "")
+    label = names.get(instance) or instance or one.metric
+    return MetricQuery(
+        one.namespace, one.metric, one.dimensions, one.statistic or one.extended_statistic, one.period, label
+    )
+
+
+def dashboard_points(run: Run, body: Mapping[str, Any], now: datetime | None = None) -> pd.DataFrame:
+    """The points that a body's metric widgets draw: widget (its number), then read.POINT_COLUMNS. Raises InputError without a window."""
+    if run.window is None:
+        raise InputError("a dashboard is drawn for a window", hint='window_start "last 3h"')
+    parts = []
+    asked = queries(body)
+    for widget in dict.fromkeys(one.widget for one in asked):
+        named = {one.key: one.query for one in asked if one.widget == widget}
+        parts.append(read.metric_data(run.session, named, run.window, now=now or run.window.end).assign(widget=widget))
+    columns = ["widget", *read.POINT_COLUMNS]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def drawn(
+    run: Run, board: DashboardSpec | None, records: Iterable[Mapping[str, Any]] = (), now: datetime | None = None
+) -> Any:
+    """The dashboard drawn with its points, and the states of its alarms; None where there is none."""
+    if board is None:
+        return None
+    from netkit.show import draw_dashboard
+
+    states = {str(one["AlarmName"]): str(one.get("StateValue", "")) for one in records}
+    return draw_dashboard(board.body, dashboard_points(run, board.body, now), states=states, title=board.name)
+
+
+def by_hand(config: Mapping[str, Any], parameter: str, region: str, system: str = "amazon_linux") -> str:
+    """What to type on a host: install, give it the parameter's configuration, look at its state; and what is doubtful in that."""
+    doubts = [f"# {one.level}: {one.path}: {one.message}" for one in check_agent_config(config)]
+    lines = [*install_commands(system, region=region), start_command(parameter, system), status_command(system)]
+    return "\n".join([*doubts, *lines])
+
+
+def points_of(values: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The points of some lines in the command line's short form, and what was translated. Raises InputError."""
+    read_ = [point_of(line) for line in values]
+    return [point for point, _ in read_], [notice for _, notices in read_ for notice in notices]
+
+
+def send(run: Run, to: str, points: Any, *, armed: bool) -> pd.DataFrame | str:
+    """Points sent where armed (provision.send_metrics); else what would be sent, in a line. Raises InputError either way."""
+    ready = prepare(to, points)
+    if not ready.requests:
+        return "there is nothing to send"
+    return send_metrics(run.session, to, ready, armed=True) if armed else f"would send to {to}: {ready}"
+
+
+def would_fire(run: Run, specs: Sequence[AlarmSpec], now: datetime | None = None) -> pd.DataFrame:
+    """When alarms would have fired in the window: alarm, points, alarms (count), first (UTC), seconds (in ALARM), state at the end."""
+    rows: list[tuple[Any, ...]] = []
+    for spec in specs:
+        done = replayed(run, spec, spec.dimensions, now) if spec.kind == "metric" else None
+        if done is None:
+            rows.append((spec.name, 0, 0, pd.NaT, 0.0, "no points"))
+            continue
+        fired, series = done.fired, done.series
+        first = fired["time"].iloc[0] if len(fired) else pd.NaT
+        rows.append((spec.name, int(series["value"].notna().sum()), len(fired), first, float(fired["seconds"].sum()), str(series["state"].iloc[-1])))  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["alarm", "points", "alarms", "first", "seconds", "state"])
+    return frame.assign(first=pd.to_datetime(frame["first"], utc=True))
+
+
+def proposals(run: Run, what: Life | None, now: datetime | None = None) -> pd.DataFrame | None:
+    """Thresholds and M of N for an alarm from the window's points, quietest first (replay.propose); None without a replay."""
+    if what is None or what.replay is None:
+        return None
+    spec = what.replay.spec
+    query = MetricQuery(
+        spec.namespace, spec.metric, spec.dimensions, spec.statistic or spec.extended_statistic, spec.period
+    )
+    assert run.window is not None
+    return propose(
+        spec, read.metric_data(run.session, [query], run.window, now=now or run.window.end)[["time", "value"]]
+    )
+
+
+def lacking(run: Run, path: Sequence[str]) -> pd.DataFrame:
+    """The metrics of a path's hops that no alarm watches (path_alarms.COLUMNS), as a plan takes them by proposed_specs()."""
+    return unalarmed(hops(path), read.alarm_records(run.session)) if path else hops(path)
+
+
+def apply(plan: Plan | None, *, armed: bool) -> pd.DataFrame | None:
+    """The plan made where armed; else its steps with what they would do: step, resource, name, outcome, reason."""
+    if plan is None:
+        return None
+    if armed:
+        return plan.apply(armed=True)
+    shown = plan.preview()[["step", "resource", "name", "action", "reason"]]
+    return shown.rename(columns={"action": "outcome"}).assign(outcome=lambda frame: "would " + frame["outcome"])
+
+
+# -------------------------------------------------------------------------------------------------------- an alarm's life
+
+
+@dataclass(frozen=True)
+class Life:
+    """One alarm in a window: its record, its history (read.HISTORY_COLUMNS), and the replay of its points where that can be."""
+
+    record: Mapping[str, Any]
+    history: pd.DataFrame
+    replay: Replay | None
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """The alarm's name."""
+        return str(self.record["AlarmName"])
+
+
+def life(run: Run, what: Monitored, name: str = "", now: datetime | None = None) -> Life | None:
+    """The life of the alarm of that name, or of the first that is in ALARM, else the first; None where there is no alarm.
+
+    A composite alarm, one on a band or an expression and one without points have no replay, and `why` says so.
+    """
+    chosen = [one for one in what.records if one["AlarmName"] == name]
+    if name and not chosen:
+        raise SourceError(f"there is no alarm {name!r} here", subject=", ".join(str(one["AlarmName"]) for one in what.records[:6]), hint="its whole name")  # fmt: skip
+    order = sorted(
+        what.records, key=lambda one: (one.get("StateValue") != "ALARM", "AlarmRule" in one, str(one["AlarmName"]))
+    )
+    if not (chosen or order):
+        return None
+    record = (chosen or order)[0]
+    history = read.alarm_history(run.session, str(record["AlarmName"]))
+    spec = None if "AlarmRule" in record else AlarmSpec.of(record)
+    if spec is None or spec.kind != "metric":
+        return Life(record, history, None, "only an alarm on one metric is replayed here")
+    done = replayed(run, spec, spec.dimensions, now)
+    return Life(record, history, done, "" if done else "its metric has no points in the window")
+
+
+def replayed(run: Run, spec: AlarmSpec, dimensions: Iterable[tuple[str, str]], now: datetime | None = None) -> Replay | None:  # fmt: skip
+    """What an alarm would have done in the window on its metric with these dimensions; None where that has no points."""
+    assert run.window is not None
+    query = MetricQuery(spec.namespace, spec.metric, tuple(dimensions), spec.statistic or spec.extended_statistic, spec.period)  # fmt: skip
+    points = read.metric_data(run.session, [query], run.window, now=now or run.window.end)
+    if points.empty:
+        return None
+    start, end = pd.Timestamp(run.window.start), pd.Timestamp(run.window.end)
+    return replay(spec, points[["time", "value"]], start=start, end=end)
+
+
+def would_have(run: Run, what: Monitored, now: datetime | None = None) -> dict[str, str]:
+    """By alarm that waits for other dimensions, what it would have done on the metric that is sent, in a sentence."""
+    said = {}
+    records = {str(one["AlarmName"]): one for one in what.records}
+    for row in what.sights.to_dict("records"):
+        record = records[str(row["alarm"])]
+        if row["state"] != "other-dimensions" or not record.get("MetricName"):
+            continue
+        done = replayed(run, AlarmSpec.of(record), row["sent_with"], now)
+        fired = done.fired if done else pd.DataFrame()
+        said[str(row["alarm"])] = (
+            f"on the metric that is sent it would have fired {len(fired)} times, first at {fired['time'].iloc[0]:%Y-%m-%d %H:%MZ}"
+            if len(fired) else "on the metric that is sent it would not have fired in this window"
+        )  # fmt: skip
+    return said
+
+
+def error_lines(run: Run, group: str, pattern: str, *, budget_usd: float = 1.0) -> pd.DataFrame:
+    """What a log group's lines with a pattern say, most frequent first: message (numbers as #), n, first, last (UTC), streams.
+
+    Empty where no group is named or it is not there. Raises BudgetError above the budget.
+    """
+    columns = ["message", "n", "first", "last", "streams"]
+    if not group or run.window is None or read.log_groups(run.session, group).query("group == @group").empty:
+        return pd.DataFrame(columns=columns)
+    query = f"fields @timestamp, @logStream, @message | filter @message like /{pattern}/"
+    lines = read.query_logs(run.session, group, query, run.window, budget_usd=budget_usd).frame
+    if lines.empty:
+        return pd.DataFrame(columns=columns)
+    # What differs from line to line, times and counts, is no part of what a line says; addresses and ports are.
+    shape = lines["@message"].str.replace(r"^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*", "", regex=True).str.replace(r"\b[0-9a-f-]{12,}\b", "#", regex=True)  # fmt: skip
+    grouped = lines.assign(message=shape).groupby("message")
+    table = grouped.agg(n=("@timestamp", "size"), first=("@timestamp", "min"), last=("@timestamp", "max"), streams=("@logStream", "nunique"))  # fmt: skip
+    return table.reset_index().sort_values(["n", "message"], ascending=[False, True], ignore_index=True)[columns]
+
+
+# ------------------------------------------------------------------------------------------------------------- findings
+
+
+def hops(path: Sequence[str]) -> pd.DataFrame:
+    """The metrics to watch on a path: lines "TYPE ID" or "TYPE ID BESIDE" of components (path_alarms). Raises InputError."""
+    parts = [line.split() for line in path]
+    for line, part in zip(path, parts, strict=True):
+        if len(part) not in (2, 3):
+            raise InputError(f"{line!r} is no hop", hint="TYPE ID, as nat-gateway nat-0123456789abcdef0")
+    return path_alarms(parts)
+
+
+def findings(
+    run: Run, what: Monitored, plans: Mapping[str, Plan], lines: pd.DataFrame, path: Sequence[str], *, log_group: str = "", now: datetime | None = None
+) -> list[Finding]:  # fmt: skip
+    """Everything that the notebook says: agents, logs, alarms, the path, error lines, and plans that meet something else."""
+    found = [
+        *proof.agent_findings(what.arrivals, what.logs, what.window, what.coverage),
+        *proof.alarm_findings(what.alarms, what.sights, what.window, what.coverage, would=would_have(run, what, now)),
+    ]
+    if path:
+        proposals = hops(path)
+        found.append(proof.unalarmed_finding(proposals, unalarmed(proposals, _every_alarm(run, what)), what.window, what.coverage))  # fmt: skip
+    if len(lines):
+        found.append(_error_finding(lines, log_group, what.window))
+    return [*found, *_conflicts(plans)]
+
+
+def _every_alarm(run: Run, what: Monitored) -> Sequence[Mapping[str, Any]]:
+    try:
+        return read.alarm_records(run.session)
+    except AccessError:
+        return what.records
+
+
+def _error_finding(lines: pd.DataFrame, group: str, window: Window) -> Finding:
+    top = lines.iloc[0]
+    rows = [
+        {"message": str(row["message"])[:300], "n": int(row["n"]), "first": row["first"].isoformat(), "last": row["last"].isoformat()}
+        for row in lines.head(5).to_dict("records")
+    ]  # fmt: skip
+    claim = f"{int(lines['n'].sum()):,} error lines in {group}, {int(top['n']):,} of them: {str(top['message'])[:160]}, since {top['first']:%Y-%m-%d %H:%MZ}."  # fmt: skip
+    return Finding(
+        "CW-ERROR-LINES", "confirmed", "medium", (group,), claim, {"window": str(window), "lines": rows},
+        ("A line is counted once for each stream that has it.",), (), "Look at the flow log of the addresses in these lines at that time (notebook 21).",
+    )  # fmt: skip
+
+
+def _conflicts(plans: Mapping[str, Plan]) -> list[Finding]:
+    """CW-CONFLICT for each plan that meets something else than it wants: nothing of that plan would be made."""
+    made = []
+    for name, plan in plans.items():
+        for step in plan.conflicts:
+            made.append(
+                Finding(
+                    "CW-CONFLICT", "confirmed", "low", (step.name,), f"The {step.resource} {step.name} is there and differs from what is asked for, so the plan for {name} changes nothing.",
+                    {"difference": json.loads(json.dumps(list(step.difference)))}, (), (), "Take its name out of the parameters, or run with replace true to have it replaced.",
+                )
+            )  # fmt: skip
+    return made
