@@ -109,6 +109,8 @@ def test_batches_keep_every_limit_as_botocore_sends_them() -> None:
         ({"time": NOW - timedelta(weeks=3)}, "two weeks"),
         ({"time": NOW + timedelta(hours=2, seconds=1)}, "two hours"),
         ({"time": datetime(2026, 11, 20)}, "no zone"),
+        ({"time": "yesterday-ish"}, "no time"),
+        ({"time": object()}, "no time"),
         ({"unit": "count"}, "unit"),
         ({"resolution_s": 30}, "neither 1 nor 60"),
         ({"dimensions": "InstanceId"}, "no dimensions"),

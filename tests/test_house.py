@@ -48,6 +48,7 @@ PURE = (
             "agent_metrics",
             "alarms",
             "alarm_lines",
+            "commands",
             "log_groups",
             "metrics",
             "dashboards",

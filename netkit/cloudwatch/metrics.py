@@ -183,7 +183,10 @@ def _time(point: Mapping[str, Any], now: datetime, number: int) -> datetime:
     given = point.get("time")
     if given is None or given is pd.NaT:
         return now
-    time = pd.Timestamp(given)
+    try:
+        time = pd.Timestamp(given)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"the time of point {number} is {str(given)[:60]!r}, no time", hint="as 2026-11-19T08:00:00Z") from None  # fmt: skip
     if time.tzinfo is None:
         raise InputError(f"the time {given} of point {number} has no zone", hint="write UTC; netkit never guesses")
     found: datetime = time.to_pydatetime(warn=False)
