@@ -6,6 +6,7 @@ It stands above the wing as mirror_check does above its own: a question of it ne
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,9 +23,10 @@ from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.commands import point_of
 from netkit.cloudwatch.dashboards import DashboardSpec, Widget, chart, logs, number, queries, text
 from netkit.cloudwatch.dashboards import alarms as alarm_states
-from netkit.cloudwatch.metrics import MetricQuery, prepare
+from netkit.cloudwatch.log_groups import MetricFilter
+from netkit.cloudwatch.metrics import MetricQuery, Prepared
 from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
-from netkit.cloudwatch.provision import send_metrics, topic_arn
+from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
 from netkit.cloudwatch.replay import Replay, propose, replay
 from netkit.errors import AccessError, InputError, SourceError
 from netkit.model import Coverage, Finding, Window
@@ -85,7 +87,7 @@ class Monitored:
     @property
     def sights(self) -> pd.DataFrame:
         """Whether each alarm's metric is there: proof.SIGHT_COLUMNS."""
-        return proof.sights(self.records, self.listed, self.config)
+        return proof.sights(self.records, self.listed, self.config, self.hosts)
 
     def __str__(self) -> str:
         where = "its parameter" if self.stored else "the wanted one, as the parameter is not there yet"
@@ -153,7 +155,7 @@ def dashboard(
             by_metric.setdefault((one.namespace, one.metric), []).append(one)
     names = dict(zip(found["instance_id"], found["name"], strict=True))
     graphs = [_graph(metric, group, names) for (_, metric), group in by_metric.items()]
-    totals = [number(metric, [_query(one, names) for one in group], stat=group[0].statistic or "Average") for (_, metric), group in by_metric.items() if len(group) == 1]  # fmt: skip
+    totals = [number(metric, [_query(one, names) for one in group], stat=group[0].statistic or "Average", width=6) for (_, metric), group in by_metric.items() if len(group) == 1]  # fmt: skip
     head: list[list[Widget]] = [[text(f"# {name}\nMade by netkit from {len(specs)} alarms on {len(found)} hosts")]]
     arns = [f"arn:{run.session.boto3.get_partition_for_region(run.session.region)}:cloudwatch:{run.session.region}:{run.session.account_id}:alarm:{one.name}" for one in specs]  # fmt: skip
     rows = [*head, *([totals] if totals else []), *(graphs[at : at + 2] for at in range(0, len(graphs), 2)), [alarm_states("Alarms", arns[:100])]]  # fmt: skip
@@ -198,7 +200,24 @@ def drawn(
     from netkit.show import draw_dashboard
 
     states = {str(one["AlarmName"]): str(one.get("StateValue", "")) for one in records}
-    return draw_dashboard(board.body, dashboard_points(run, board.body, now), states=states, title=board.name)
+    points, tables = dashboard_points(run, board.body, now), log_tables(run, board.body)
+    return draw_dashboard(board.body, points, tables=tables, states=states, title=board.name)
+
+
+def log_tables(run: Run, body: Mapping[str, Any], *, rows: int = 5, budget_usd: float = 0.1) -> dict[int, pd.DataFrame]:
+    """By number the answer of each log widget, its first rows, where its groups are there. Raises BudgetError above the budget."""
+    found: dict[int, pd.DataFrame] = {}
+    for place, one in enumerate(body.get("widgets", ())):
+        if one["type"] != "log" or run.window is None:
+            continue
+        parts = re.split(r"\s*\|\s*", one["properties"]["query"])
+        groups = [part.removeprefix("SOURCE").strip(" '\"") for part in parts if part.startswith("SOURCE")]
+        if groups and all((read.log_groups(run.session, group)["group"] == group).any() for group in groups):
+            rest = " | ".join(part for part in parts if not part.startswith("SOURCE"))
+            found[place] = read.query_logs(run.session, groups, rest, run.window, budget_usd=budget_usd).frame.head(
+                rows
+            )
+    return found
 
 
 def by_hand(config: Mapping[str, Any], parameter: str, region: str, system: str = "amazon_linux") -> str:
@@ -214,12 +233,12 @@ def points_of(values: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     return [point for point, _ in read_], [notice for _, notices in read_ for notice in notices]
 
 
-def send(run: Run, to: str, points: Any, *, armed: bool) -> pd.DataFrame | str:
-    """Points sent where armed (provision.send_metrics); else what would be sent, in a line. Raises InputError either way."""
-    ready = prepare(to, points)
+def send(run: Run, ready: Prepared, *, armed: bool) -> pd.DataFrame | str:
+    """Points sent where armed (provision.send_metrics); else what would be sent, in a line."""
     if not ready.requests:
         return "there is nothing to send"
-    return send_metrics(run.session, to, ready, armed=True) if armed else f"would send to {to}: {ready}"
+    space = str(ready.requests[0]["Namespace"])
+    return send_metrics(run.session, space, ready, armed=True) if armed else f"would send to {space}: {ready}"
 
 
 def would_fire(run: Run, specs: Sequence[AlarmSpec], now: datetime | None = None) -> pd.DataFrame:
@@ -254,6 +273,27 @@ def proposals(run: Run, what: Life | None, now: datetime | None = None) -> pd.Da
 def lacking(run: Run, path: Sequence[str]) -> pd.DataFrame:
     """The metrics of a path's hops that no alarm watches (path_alarms.COLUMNS), as a plan takes them by proposed_specs()."""
     return unalarmed(hops(path), read.alarm_records(run.session)) if path else hops(path)
+
+
+def plans(
+    run: Run, found: pd.DataFrame, config: Mapping[str, Any], specs: Sequence[AlarmSpec], board: DashboardSpec | None, *, log_group: str = "",
+    retention_days: int = 30, pattern: str = "ERROR", namespace: str = "", parameter: str, install: bool = True, role: str = "", name: str = "",
+    topic: str = "", email: str = "", rule: str = "", replace: bool = False,
+) -> dict[str, Plan]:  # fmt: skip
+    """All plans of a notebook by what they are for, made before the first of them is applied: log group, agent, alarms, dashboard.
+
+    So whatever AWS would refuse in any of them is told before anything is made. Raises InputError.
+    """
+    ledgers, made = run.folder / "ledger", {}
+    if log_group:
+        errors = MetricFilter("errors", pattern, namespace, "Errors")
+        made["log group"] = plan_log_group(run.session, log_group, retention_days=retention_days, filters=[errors], folder=ledgers)  # fmt: skip
+    made["agent"] = plan_agent(run.session, config, parameter, list(found["instance_id"]), install=install, role=role, replace=replace, folder=ledgers)  # fmt: skip
+    if specs:
+        made["alarms"] = plan_alarms(run.session, specs, name=name, topic=topic, email=email, rule=rule, replace=replace, folder=ledgers)  # fmt: skip
+    if board:
+        made["dashboard"] = plan_dashboard(run.session, board.name, board.body, replace=replace, folder=ledgers)
+    return made
 
 
 def apply(plan: Plan | None, *, armed: bool) -> pd.DataFrame | None:

@@ -238,6 +238,8 @@ _READS = (
     ("athena", "list_work_groups", "WorkGroups"),
     ("glue", "get_databases", "DatabaseList"),
     ("logs", "describe_log_groups", "logGroups"),
+    ("cloudwatch", "describe_alarms", "MetricAlarms"),
+    ("ssm", "describe_instance_information", "InstanceInformationList"),
 )
 
 

@@ -27,6 +27,12 @@ def test_the_other_forms() -> None:
     assert errors.dimensions == () and errors.comparison == "LessThanThreshold"
 
 
+def test_commas_can_be_words() -> None:
+    with_commas = parse_alarms(["e: Sum S M > 0, 3 of 5 x 300s, missing ignore"], {})[0].request()
+    without = parse_alarms(["e: Sum S M > 0 for 3 of 5 x 300s missing ignore"], {})[0].request()
+    assert with_commas | {"AlarmDescription": ""} == without | {"AlarmDescription": ""}
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -173,12 +173,12 @@ def test_a_topic_of_others_keeps_its_statements(monkeypatch: pytest.MonkeyPatch,
         session.call(
             "sns", "set_topic_attributes", TopicArn=TOPIC, AttributeName="Policy", AttributeValue=json.dumps(own)
         )
-        plan = plan_alarms(session, [spec()], topic="watch", folder=tmp_path)
+        plan = plan_alarms(session, [spec()], topic="watch", rule="changes", folder=tmp_path)
         plan.apply(armed=True)
         statements = json.loads(session.call("sns", "get_topic_attributes", TopicArn=TOPIC)["Attributes"]["Policy"])[
             "Statement"
         ]
-        assert [one["Sid"] for one in statements] == ["Own", "NetkitAlarmsPublish"]
+        assert [one["Sid"] for one in statements] == ["Own", "NetkitAlarmsPublish", "NetkitRulePublishes"]
         assert read.alarm_records(session)[0]["AlarmActions"] == [TOPIC] == read.alarm_records(session)[0]["OKActions"]
         plan.teardown(armed=True)
         left = json.loads(session.call("sns", "get_topic_attributes", TopicArn=TOPIC)["Attributes"]["Policy"])[

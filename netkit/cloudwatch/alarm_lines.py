@@ -12,7 +12,7 @@ FORM = "as cpu: Average AWS/EC2 CPUUtilization per host > 70, 2 of 3 x 300s"
 _LINE = re.compile(
     r"(?P<name>[\w.-]+):\s+(?P<statistic>\S+)\s+(?P<namespace>\S+)\s+(?P<metric>\S+)"
     r"(?P<of>\s+per host|\s+with\s+(?P<dimensions>\S+))?\s*(?P<sign>>=|<=|>|<)\s*(?P<threshold>-?[\d.]+)"
-    r",\s*((?P<m>\d+)\s+of\s+)?(?P<n>\d+)\s*x\s*(?P<period>\d+)\s*s(,\s*missing\s+(?P<missing>\w+))?"
+    r"(?:,|\s+for)\s*((?P<m>\d+)\s+of\s+)?(?P<n>\d+)\s*x\s*(?P<period>\d+)\s*s(,?\s*missing\s+(?P<missing>\w+))?"
 )
 _SIGNS = {
     ">": "GreaterThanThreshold",
@@ -28,6 +28,8 @@ def parse_alarms(
     resolutions: Mapping[tuple[str, str], int] | None = None,
 ) -> list[AlarmSpec]:  # fmt: skip
     """The alarms of some lines: "NAME: STATISTIC NAMESPACE METRIC [per host | with K=V,…] > NUMBER, M of N x SECONDSs[, missing WORD]".
+
+    The first comma may be "for", and the second left out, where a comma parts the lines themselves.
 
     per host     one alarm for each instance of `hosts` (id to name), on InstanceId, called prefix + NAME-id
     with K=V,…   on these dimensions; neither is a metric without dimensions

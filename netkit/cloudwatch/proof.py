@@ -169,13 +169,16 @@ def _log_cause(config: Mapping[str, Any], state: str, source: str, group: str, s
 # -------------------------------------------------------------------------------------------------------- what alarms see
 
 
-def sights(records: Iterable[Mapping[str, Any]], listed: pd.DataFrame, config: Mapping[str, Any] | None = None) -> pd.DataFrame:  # fmt: skip
+def sights(
+    records: Iterable[Mapping[str, Any]], listed: pd.DataFrame, config: Mapping[str, Any] | None = None, hosts: pd.DataFrame | None = None
+) -> pd.DataFrame:  # fmt: skip
     """Whether the metric of each alarm is there: SIGHT_COLUMNS, a row for each metric that an alarm is over.
 
     records: as DescribeAlarms gives them; listed: read.LISTED_COLUMNS of their namespaces. state is seen, other-dimensions
     (the name is there, with other dimensions only: sent_with), other-values (the same dimensions, of others) or absent.
-    With the agent's configuration the cause says what to change in it.
+    With the agent's configuration the cause says what to change in it; with hosts, sent_with is of the alarm's own host.
     """
+    names = {} if hosts is None else dict(zip(hosts["instance_id"].astype(str), hosts["private_dns"].astype(str), strict=True))  # fmt: skip
     there: dict[tuple[str, str], list[Pairs]] = {}
     for row in listed.to_dict("records"):
         there.setdefault((str(row["namespace"]), str(row["metric"])), []).append(tuple(row["dimensions"]))
@@ -184,7 +187,7 @@ def sights(records: Iterable[Mapping[str, Any]], listed: pd.DataFrame, config: M
         for one in metrics_of(record):
             namespace, metric = str(one.get("Namespace", "")), str(one["MetricName"])
             wanted = dimensions(one.get("Dimensions", ()))[0]
-            state, near = _sight(wanted, there.get((namespace, metric), []))
+            state, near = _sight(wanted, _own_first(wanted, there.get((namespace, metric), []), names))
             why = "" if state == "seen" else _sight_cause(config, namespace, metric, wanted, state)
             rows.append((record["AlarmName"], namespace, metric, tuple(sorted(wanted)), state, near, why))
     return pd.DataFrame(rows, columns=list(SIGHT_COLUMNS))
@@ -196,15 +199,21 @@ def metrics_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*single, *(one["MetricStat"]["Metric"] for one in record.get("Metrics", ()) if one.get("MetricStat"))]
 
 
+def _own_first(wanted: Pairs, sent: Sequence[Pairs], names: Mapping[str, str]) -> list[Pairs]:
+    """The dimensions that a metric is sent with, those of the alarm's own host before others."""
+    instance = dict(wanted).get("InstanceId", "")
+    if not instance:
+        return sorted(sent)
+    return sorted(sent, key=lambda pairs: (not _of_host(pairs, instance, names.get(instance, "")), pairs))
+
+
 def _sight(wanted: Pairs, sent: Sequence[Pairs]) -> tuple[str, Pairs]:
     if any(set(pairs) == set(wanted) for pairs in sent):
         return "seen", ()
     if not sent:
         return "absent", ()
     names = {name for name, _ in wanted}
-    near = min(
-        sent, key=lambda pairs: (len({name for name, _ in pairs} ^ names), -len(set(pairs) & set(wanted)), pairs)
-    )
+    near = min(sent, key=lambda pairs: (len({name for name, _ in pairs} ^ names), -len(set(pairs) & set(wanted))))
     return ("other-values" if {name for name, _ in near} == names else "other-dimensions"), near
 
 
@@ -240,7 +249,8 @@ def agent_findings(found: pd.DataFrame, logs: pd.DataFrame, window: Window, cove
             silent.append(_finding("CW-AGENT-SILENT", "confirmed", "medium", str(instance), title, sorted(gone["cause"].unique())[:3], window, coverage))  # fmt: skip
     if not silent and len(found):
         hosts = found["instance_id"].nunique()
-        title = f"every metric of the configuration arrives: {len(found)} from {hosts} hosts"
+        bare = int(found["state"].eq("unnamed").sum())
+        title = f"every metric of the configuration arrives: {len(found)} from {hosts} hosts" + (f", {bare} of them without InstanceId" if bare else "")  # fmt: skip
         silent.append(_finding("CW-AGENT-SILENT", "refuted", "info", f"{hosts} hosts", title, [f"last point {found['last'].min():%Y-%m-%d %H:%MZ} or later"], window, coverage))  # fmt: skip
     return [*silent, *_log_findings(logs, window, coverage)]
 

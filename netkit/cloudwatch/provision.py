@@ -404,13 +404,19 @@ def _topic_steps(owner: Owner, topic: str, arn: str, email: str, rule: str) -> I
     named = {"TopicArn": arn}
     yield Step("topic", "topic", topic, "sns", "create_topic", {"Name": topic, "Tags": owner.tag_list()}, _find_topic(arn), "there is none", Undo("sns", "delete_topic", named))  # fmt: skip
     session = owner.session
-    wanted = [topic_statement(arn, account=session.account_id, region=session.region)]
+    # A step for each statement, as each is taken back by its own label.
+    wanted = {"topic-policy": topic_statement(arn, account=session.account_id, region=session.region)}
     if rule:
-        wanted.append(rule_topic_statement(arn, rule=_rule_arn(session, rule)))
-    yield Step("topic-policy", "topic policy", topic, "sns", "set_topic_attributes", named | {"AttributeName": "Policy", "AttributeValue": json.dumps(merge_statements(None, wanted)[0])}, _find_topic_policy(arn, wanted), "the topic does not let alarms publish", None, after=("topic",))  # fmt: skip
+        wanted["topic-rule-policy"] = rule_topic_statement(arn, rule=_rule_arn(session, rule))
+    for key, statement in wanted.items():
+        asked = named | {
+            "AttributeName": "Policy",
+            "AttributeValue": json.dumps(merge_statements(None, [statement])[0]),
+        }
+        yield Step(key, "topic policy", f"{topic}, {statement['Sid']}", "sns", "set_topic_attributes", asked, _find_statement(arn, statement), "the topic lacks it", None, after=("topic",))  # fmt: skip
     if email:
-        asked = named | {"Protocol": "email", "Endpoint": email, "ReturnSubscriptionArn": True}
-        yield Step("subscription", "subscription", email, "sns", "subscribe", asked, _find_subscription, "not subscribed", None, after=("topic",))  # fmt: skip
+        told: dict[str, Any] = {**named, "Protocol": "email", "Endpoint": email, "ReturnSubscriptionArn": True}
+        yield Step("subscription", "subscription", email, "sns", "subscribe", told, _find_subscription, "not subscribed", None, after=("topic",))  # fmt: skip
 
 
 def _rule_arn(session: Session, rule: str) -> str:
@@ -432,22 +438,22 @@ def _find_topic(arn: str) -> Find:
     return find
 
 
-def _find_topic_policy(arn: str, wanted: Sequence[Mapping[str, Any]]) -> Find:
-    """The topic's policy with the statements that it lacks. One of the topic's own default lets alarms publish already."""
+def _find_statement(arn: str, wanted: Mapping[str, Any]) -> Find:
+    """The topic's policy with a statement that it lacks. One of the topic's own default lets alarms publish already."""
 
     def find(session: Session, request: Request) -> Found | None:
         answer = if_there(session, "sns", "get_topic_attributes", TopicArn=arn)
         if answer is None:
             return None
         policy = json.loads(answer["Attributes"].get("Policy") or "{}") or None
-        needed = [one for one in wanted if not (_owners(policy, session.account_id) and "cloudwatch" in str(one["Principal"]))]  # fmt: skip
+        needed = [] if "cloudwatch" in str(wanted["Principal"]) and _owners(policy, session.account_id) else [wanted]
         merged, added = merge_statements(policy, needed)
         if not added:
-            return Found(Action.KEEP, "it lets alarms of this account publish")
+            return Found(Action.KEEP, "the topic's policy allows it")
         asked = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": json.dumps(merged)}
         back = Undo("sns", "remove_permission", {"TopicArn": arn, "Label": added[0]})
         return Found(
-            Action.UPDATE, "statements are added, nothing is taken out", difference=added, request=asked, undo=back
+            Action.UPDATE, "a statement is added, nothing is taken out", difference=added, request=asked, undo=back
         )
 
     return find

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from moto.cloudwatch.exceptions import InvalidParameterValue, ResourceNotFound, ValidationError
 from moto.cloudwatch.models import Alarm, CloudWatchBackend
@@ -55,7 +56,8 @@ def _evaluated_first(name: str) -> None:
         return
 
     def wrapped(self: CloudWatchBackend, *given: Any) -> list[Alarm]:
-        evaluate_all(self)
+        names = given[0] if name == "get_alarms_by_alarm_names" else None
+        evaluate_all(self, names)
         return list(method(self, *given))
 
     wrapped.netkit = True  # type: ignore[attr-defined]
@@ -154,9 +156,11 @@ def set_alarm_state(self: CloudWatchBackend, alarm_name: str, reason: str, reaso
 # ----------------------------------------------------------------------------------------------------------- evaluation
 
 
-def evaluate_all(backend: CloudWatchBackend) -> None:
-    """Bring every alarm to its state at the sandbox's clock, composite ones last."""
-    for alarm in sorted(backend.alarms.values(), key=lambda one: one.rule is not None):
+def evaluate_all(backend: CloudWatchBackend, names: Iterable[str] | None = None) -> None:
+    """Bring every alarm to its state at the sandbox's clock, composite ones last; or those named, where none is composite."""
+    held = list(backend.alarms.values())
+    chosen = [one for one in held if names is None or one.name in set(names)]
+    for alarm in sorted(held if any(one.rule for one in chosen) else chosen, key=lambda one: one.rule is not None):
         life = _lives(backend).setdefault(alarm.name, Life())
         life.moved = list(_composite(backend, alarm) if alarm.rule else _metric(backend, alarm))
         for change in life.moved:
@@ -232,7 +236,8 @@ def _math(backend: CloudWatchBackend, spec: AlarmSpec, newest: int, clock: int) 
     begin = START if newest < START else min(START, newest)
     span = (datetime.fromtimestamp(begin, UTC), datetime.fromtimestamp(clock, UTC))
     (found,) = cloudwatch_metrics.get_metric_data(backend, queries, *span, "TimestampAscending")
-    return [int(one.replace(tzinfo=UTC).timestamp()) for one in found["timestamps"]], found["values"]
+    times = [int(one.replace(tzinfo=UTC).timestamp()) for one in found["timestamps"]]
+    return np.array(times, dtype=np.int64), np.array(found["values"], dtype=np.float64)
 
 
 def _composite(backend: CloudWatchBackend, alarm: Alarm) -> Iterator[Change]:
@@ -364,9 +369,9 @@ def _to_event_bridge(alarm: Alarm, moment: datetime, state: str, previous: str, 
     events_backends[ACCOUNT][REGION].put_events([event])
 
 
-def history(backend: CloudWatchBackend, names: Iterable[str]) -> list[dict[str, Any]]:
+def history(backend: CloudWatchBackend, names: Sequence[str]) -> list[dict[str, Any]]:
     """The history items of alarms, newest first."""
-    evaluate_all(backend)
+    evaluate_all(backend, names)
     lives = _lives(backend)
     items = []
     for name in names:
