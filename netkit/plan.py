@@ -258,9 +258,11 @@ class Ledger:
         return self.state(step) in ("intent", "result", "partial")
 
     def intended_undo(self, step: str) -> dict[str, Any] | None:
-        """The undo in the last intent of a step."""
-        found = [line["undo"] for line in self.lines() if line["step"] == step and line["event"] == "intent"]
-        return found[-1] if found else None
+        """The undo in the last intent of a step where that was an update: it alone knows what was there before."""
+        found = [line for line in self.lines() if line["step"] == step and line["event"] == "intent"]
+        if not found or found[-1]["action"] != Action.UPDATE or _unresolved(found[-1]["undo"] or {}):
+            return None
+        return dict(found[-1]["undo"] or {}) or None
 
     def generation(self, step: str) -> int:
         """How often an attempt at the step came to an end: what follows is a new attempt, and needs a new idempotency token."""
@@ -375,10 +377,9 @@ class Plan:
             answers[step.key] = found.answer
             ours = ledger.state(step.key) == "intent" and found.run in (None, self.run_id)
             if ours:  # an earlier run was killed between its call and its result line
-                # How an update is taken back depends on what was there before it, which only its intent knows.
-                ledger.write(
-                    "result", step.key, adopted=True, undo=_undo(step, answers) or ledger.intended_undo(step.key)
-                )
+                # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
+                undo = ledger.intended_undo(step.key) or _undo(step, answers)
+                ledger.write("result", step.key, adopted=True, undo=undo)
             return (step.key, step.resource, step.name, "created" if ours else "kept", now.reason)
         request = _resolved(now.request, answers)
         if _unresolved(request):
@@ -430,7 +431,7 @@ def made(run_id: str, *, folder: Path = LEDGER_FOLDER) -> pd.DataFrame:
     """
     ledger, intents = _opened(run_id, folder)
     rows = [
-        (key, line["resource"], line["name"], ledger.state(key), line["time"], _undo_line((_undos(ledger, key) or [line["undo"]])[-1], line["region"]))
+        (key, line["resource"], line["name"], ledger.state(key), line["time"], _undo_line((_undos(ledger, key) or [line["undo"]])[0], line["region"]))
         for key, line in reversed(intents.items())
         if ledger.made(key) and line["undo"] is not None
     ]  # fmt: skip
@@ -504,7 +505,8 @@ def _removed(session: Session, ledger: Ledger, run_id: str, key: str, intent: Ma
         undos = _by_tag(session, run_id, ledger, intent["undo"])
     if undos is None:
         return "left", "the run was cut short before its id was seen; apply the same plan again, then tear it down"
-    outcomes = [_undone(session, undo) for undo in undos]
+    # Newest first: what was created and then updated is put back to what it was, and then goes.
+    outcomes = [_undone(session, undo) for undo in reversed(undos)]
     telling = ("left", "removed", "gone")  # of several parts the first of these is what a person has to know
     return min(outcomes, key=lambda one: telling.index(one[0]), default=("gone", "it was never made"))
 
