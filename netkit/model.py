@@ -19,9 +19,23 @@ Severity = Literal["info", "low", "medium", "high", "critical"]
 STATUSES: tuple[Status, ...] = ("confirmed", "refuted", "inconclusive")
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 COVERAGE_STATES = ("ok", "empty", "denied", "skipped")
+# Days that logs:PutRetentionPolicy takes (CloudWatch Logs API Reference); botocore's model has them not as an enumeration.
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 
 _RELATIVE = re.compile(r"^last\s*(\d+)\s*([mhdw])$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def check_retention(days: int) -> int:
+    """Days for which CloudWatch Logs keeps events, or 0 for ever. Raises InputError that names the nearest it takes."""
+    if days and days not in RETENTION_DAYS:
+        near = min(RETENTION_DAYS, key=lambda one: abs(one - days))
+        raise InputError(
+            f"CloudWatch Logs keeps no events for {days} days", hint=f"the nearest is {near}; 0 is for ever"
+        )
+    return days
 
 
 @dataclass(frozen=True, order=True)

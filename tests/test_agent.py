@@ -30,8 +30,9 @@ from netkit.cloudwatch.agent import (
     mismatch,
     read_agent_config,
 )
-from netkit.cloudwatch.agent_grammar import RETENTION_DAYS, problems
+from netkit.cloudwatch.agent_grammar import problems
 from netkit.errors import InputError
+from netkit.model import RETENTION_DAYS
 
 SHARED = Path(__file__).parents[2] / "shared"
 DATA = SHARED / "data" / "cloudwatch"

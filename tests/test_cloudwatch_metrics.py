@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from netkit.cloudwatch import log_groups, metrics
 from netkit.cloudwatch.metrics import MetricQuery, dimensions_of, finding_points, period_for, prepare
 from netkit.errors import InputError
-from netkit.model import Finding
+from netkit.model import Finding, check_retention
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MODEL = botocore.session.Session().get_service_model("cloudwatch")
@@ -190,9 +190,9 @@ def test_log_group_requests_and_what_is_refused() -> None:
         with pytest.raises(InputError, match=says):
             log_groups.group_request(**({"name": "/app", "region": "us-east-1"} | changes))
     with pytest.raises(InputError, match="nearest is 30") as refused:
-        log_groups.check_retention(42)
+        check_retention(42)
     assert len(str(refused.value).splitlines()) <= 3
-    assert [log_groups.check_retention(days) for days in (0, 1096, 3653)] == [0, 1096, 3653]
+    assert [check_retention(days) for days in (0, 1096, 3653)] == [0, 1096, 3653]
 
 
 def test_the_filter_of_rejects_is_aws_s_own() -> None:

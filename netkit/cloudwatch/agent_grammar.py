@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from netkit.errors import InputError
+from netkit.model import RETENTION_DAYS
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,6 @@ class Problem:
 
 Rule = Callable[[str, Any], Iterator[Problem]]
 
-RETENTION_DAYS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)  # logs:PutRetentionPolicy
 MOST_SECONDS = 172_800
 MOST_ENTRIES = 16_384
 

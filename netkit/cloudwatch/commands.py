@@ -18,9 +18,10 @@ from netkit.cloudwatch.agent_install import check_parameter_name, install_comman
 from netkit.cloudwatch.alarms import AlarmSpec, action_kind
 from netkit.cloudwatch.dashboards import request as dashboard_request
 from netkit.cloudwatch.dashboards import translated
-from netkit.cloudwatch.log_groups import check_retention, group_request
+from netkit.cloudwatch.log_groups import group_request
 from netkit.cloudwatch.metrics import dimensions_of, prepare
 from netkit.errors import InputError
+from netkit.model import check_retention
 
 FORM = "as MetricName=ConnectionCount,Value=25,Unit=Count,Dimensions=[{Name=InstanceId,Value=i-0123456789abcdef0}]"
 _MEMBERS = {"MetricName": "metric", "Value": "value", "Unit": "unit", "StorageResolution": "resolution_s", "Timestamp": "time"}  # fmt: skip

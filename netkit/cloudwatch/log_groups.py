@@ -14,9 +14,6 @@ from typing import Any
 from netkit.cloudwatch.metrics import UNITS, check_namespace
 from netkit.errors import InputError
 
-RETENTION_DAYS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
 CLASSES = ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
 # The fields of a flow log in AWS's default format, in their order: a pattern in brackets goes by position.
 DEFAULT_FIELDS = (
@@ -107,16 +104,6 @@ def check_group_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_\-/.#]{1,512}", name):
         raise InputError(f"{name[:80]!r} is no name of a log group", hint="1 to 512 of A-Z a-z 0-9 _ - / . #")
     return name
-
-
-def check_retention(days: int) -> int:
-    """Days of retention that AWS takes, or 0 for never. Raises InputError that names the nearest."""
-    if days and days not in RETENTION_DAYS:
-        near = min(RETENTION_DAYS, key=lambda one: abs(one - days))
-        raise InputError(
-            f"CloudWatch Logs keeps no events for {days} days", hint=f"the nearest is {near}; 0 is for ever"
-        )
-    return days
 
 
 def check_key(arn: str, region: str) -> str:

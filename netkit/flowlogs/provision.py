@@ -26,6 +26,7 @@ from netkit.flowlogs.fields import FIELDS, INVESTIGATION, Family, Notice, log_fo
 from netkit.flowlogs.policies import bucket_statements, permissions_policy, trust_policy
 from netkit.flowlogs.read import described
 from netkit.flowlogs.table import FlowLogSpec, check_bucket, check_identifier, check_prefix
+from netkit.model import check_retention
 from netkit.plan import (
     LEDGER_FOLDER,
     RUN_TAG,
@@ -46,31 +47,6 @@ from netkit.plan import (
 from netkit.policy import allows_as_much, merge_statements, statements_of
 from netkit.session import Session, error_code
 
-# Days that PutRetentionPolicy takes (CloudWatch Logs API reference); the model does not have them as an enumeration.
-RETENTION_DAYS = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
-)
 LEAST_SCAN_LIMIT = 10_000_000  # bytes; what Athena takes as BytesScannedCutoffPerQuery
 ROLE_POLICY = "netkit-flow-log-delivery"
 LIFECYCLE_ID = "netkit-expire-flow-logs"
@@ -203,9 +179,8 @@ def _check(session: Session, spec: FlowLogSpec, lifecycle_days: int) -> None:
     if not spec.resource_ids:
         raise InputError("there is nothing to log", hint="give at least one resource id")
     allowed = spec.destination == "s3" and 0 <= lifecycle_days <= 3650
-    if spec.destination == "cloud-watch-logs" and lifecycle_days and lifecycle_days not in RETENTION_DAYS:
-        near = min(RETENTION_DAYS, key=lambda days: abs(days - lifecycle_days))
-        raise InputError(f"CloudWatch Logs keeps no events for {lifecycle_days} days", hint=f"the nearest is {near}")
+    if spec.destination == "cloud-watch-logs":
+        check_retention(lifecycle_days)
     if spec.destination == "s3" and not allowed:
         raise InputError(f"lifecycle_days {lifecycle_days} is not from 0 to 3650", hint="0 keeps objects for good")
 

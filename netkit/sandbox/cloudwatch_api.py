@@ -18,7 +18,8 @@ from moto.logs.models import LogGroup, LogsBackend
 from moto.logs.responses import LogsResponse
 
 from netkit.cloudwatch.dashboard_grammar import check
-from netkit.cloudwatch.log_groups import CLASSES, RETENTION_DAYS
+from netkit.cloudwatch.log_groups import CLASSES
+from netkit.model import RETENTION_DAYS
 from netkit.sandbox import cloudwatch_alarms, cloudwatch_metrics, cloudwatch_world, logs_insights
 
 _started = LogsResponse.start_query
