@@ -12,6 +12,7 @@ from netkit.errors import FindingError, InputError, NetkitError
 
 DEMO = (
     "00_start_here",
+    "10_cloudwatch_monitoring",
     "20_flow_logs_provision",
     "21_flow_logs_analysis",
     "30_mirror_provision",

@@ -32,7 +32,8 @@ def replay_chart(replay: Replay, *, title: str = "") -> Figure:
         places = worst.reset_index(drop=True).groupby(lambda place: place // step).idxmax()
         known = known.iloc[places]
     figure.add_trace(go.Scatter(x=known["time"], y=known["value"], mode="lines", name=spec.metric or spec.name, line={"color": ACCEPT, "width": 1}))  # fmt: skip
-    raised = [(when, value) for times, values in zip(shaded["times"], shaded["datapoints"], strict=True) for when, value in zip(times, values, strict=True)]  # fmt: skip
+    breaching = set(series.loc[series["breaching"], "time"])
+    raised = [(when, value) for times, values in zip(shaded["times"], shaded["datapoints"], strict=True) for when, value in zip(times, values, strict=True) if when in breaching]  # fmt: skip
     figure.add_trace(
         go.Scatter(
             x=[when for when, _ in raised], y=[value for _, value in raised], mode="markers", name="points that raised it",

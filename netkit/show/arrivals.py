@@ -21,10 +21,14 @@ _WORDS = {
 }  # fmt: skip
 
 
-def arrival_grid(arrivals: pd.DataFrame, logs: pd.DataFrame, *, window: Window, title: str = "What arrived of what the agents promise") -> Figure:  # fmt: skip
+def arrival_grid(
+    arrivals: pd.DataFrame, logs: pd.DataFrame, *, window: Window, names: Mapping[str, str] | None = None,
+    title: str = "What arrived of what the agents promise",
+) -> Figure:  # fmt: skip
     """Hosts by metric and log file, coloured by state; over a cell its first and last point and the likely cause.
 
     arrivals: proof.ARRIVAL_COLUMNS; logs: proof.LOG_COLUMNS; times are UTC, judged at the window's end.
+    names: of the instances, by id.
     """
     columns = ["instance_id", "what", "state", "first", "last", "cause"]
     rows = [frame.rename(columns={name: "what"})[columns] for frame, name in ((arrivals, "metric"), (logs, "source")) if len(frame)]  # fmt: skip
@@ -39,7 +43,7 @@ def arrival_grid(arrivals: pd.DataFrame, logs: pd.DataFrame, *, window: Window, 
     scale = [(edge / size, colour) for place, colour in enumerate(_STATES.values()) for edge in (place, place + 1)]
     figure = _figure(f"{title} ({window.end:%Y-%m-%d %H:%MZ})", height=170 + 26 * len(whats))
     figure.add_trace(
-        go.Heatmap(z=shape.to_numpy(), x=hosts, y=whats, customdata=words.to_numpy(), hovertemplate="%{customdata}<extra></extra>", zmin=-0.5, zmax=size - 0.5,
+        go.Heatmap(z=shape.to_numpy(), x=[f"{(names or {}).get(one, '')}<br>{one}" for one in hosts], y=whats, customdata=words.to_numpy(), hovertemplate="%{customdata}<extra></extra>", zmin=-0.5, zmax=size - 0.5,
                    colorscale=scale, showscale=False, xgap=3, ygap=3)
     )  # fmt: skip
     for state in _ORDER:
