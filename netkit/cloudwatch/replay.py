@@ -241,7 +241,8 @@ def _nanoseconds(times: pd.Series) -> Ints:
 
 def _spacing(times: Ints, period: int) -> int:
     apart = np.diff(times)
-    apart = apart[apart > 0] if (apart >= 0).all() else np.diff(np.unique(times))
+    if len(apart) and apart.min() <= 0:
+        apart = np.diff(np.unique(times))
     return int(min(apart.min(), period)) if len(apart) else period
 
 
@@ -272,19 +273,28 @@ def _datapoints(
 ) -> tuple[Floats, Bools]:
     """The data point of each period, of the points that missed at most `late` evaluations, and whether it breaches."""
     values = points["value"].to_numpy(np.float64)
-    inside = (grid.bins >= 0) & (grid.bins < grid.size) & ~np.isnan(values)
+    inside = _inside(values, grid)
     if lateness is not None:
-        inside &= lateness <= late
-    whole = bool(inside.all())
-    bins = grid.bins if whole else grid.bins[inside]
-    found = _joined(spec, values if whole else values[inside], bins, grid.size)
+        on_time = lateness <= late
+        inside = on_time if inside is None else inside & on_time
+    bins = grid.bins if inside is None else grid.bins[inside]
+    found = _joined(spec, values if inside is None else values[inside], bins, grid.size)
     if spec.comparison not in BAND_OPERATORS:
         assert spec.threshold is not None  # AlarmSpec holds it
         return found, _COMPARE[spec.comparison](found, spec.threshold)
-    edges = [_last(points[name].to_numpy(np.float64)[inside], bins, grid.size) for name in ("lower", "upper")]
+    bands = [points[name].to_numpy(np.float64) for name in ("lower", "upper")]
+    edges = [_last(one if inside is None else one[inside], bins, grid.size) for one in bands]
     below, above = found < edges[0], found > edges[1]
     sides = {"LessThanLowerThreshold": below, "GreaterThanUpperThreshold": above}
     return found, sides.get(spec.comparison, below | above)
+
+
+def _inside(values: Floats, grid: _Grid) -> Bools | None:
+    """Which points are numbers and lie in the grid; None for all, which is the usual and costs no mask."""
+    known = ~np.isnan(values)
+    if not len(values) or (known.all() and grid.bins.min() >= 0 and grid.bins.max() < grid.size):
+        return None
+    return np.asarray((grid.bins >= 0) & (grid.bins < grid.size) & known)
 
 
 _COMPARE = {
@@ -303,7 +313,7 @@ def _last(values: Floats, bins: Ints, size: int) -> Floats:
 
 def _joined(spec: AlarmSpec, values: Floats, bins: Ints, size: int) -> Floats:
     apart = np.diff(bins)
-    if len(apart) and not (apart > 0).all():
+    if len(apart) and apart.min() <= 0:
         counts = np.bincount(bins, minlength=size)
         if counts.max(initial=0) > 1:
             return _reduced(spec, values, bins, counts)
