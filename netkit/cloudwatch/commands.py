@@ -200,12 +200,23 @@ def _map(option: str, *values: str) -> dict[str, str]:
     text = " ".join(values).strip()
     if text.startswith(('{"', '[{"')):
         held = _json(option, text)
-        return dict(held) if isinstance(held, dict) else {one["Key"]: one["Value"] for one in held}
+        tags = [{"Key": key, "Value": value} for key, value in held.items()] if isinstance(held, dict) else held
+        if not all(isinstance(one, dict) and set(one) == {"Key", "Value"} for one in tags):
+            raise InputError(f"{option} {text[:60]!r} are no tags", hint="as team=network,stage=test")
+        return {str(one["Key"]): str(one["Value"]) for one in tags}
     keyed = re.findall(r"Key=([^,{}]*),Value=([^,{}\]\s]*)", text)
     pairs = keyed or [(name, value) for name, _, value in (part.partition("=") for part in re.split(r"[,\s]+", text))]
     if not all(name for name, _ in pairs):
         raise InputError(f"{option} {text[:60]!r} are no tags", hint="as team=network,stage=test")
     return dict(pairs)
+
+
+def _metrics(option: str, *values: str) -> list[dict[str, Any]]:
+    held = _json(option, *values)
+    good = isinstance(held, list) and all(isinstance(one, dict) and isinstance(one.get("MetricStat", {}), dict) for one in held)  # fmt: skip
+    if not good:
+        raise InputError(f"{option} is no list of metrics", hint='as [{"Id": "e1", "Expression": "m1 / m2"}, …]')
+    return list(held)
 
 
 def _dimensions(option: str, *values: str) -> tuple[tuple[str, str], ...]:
@@ -357,7 +368,7 @@ _COMMANDS = {
             "evaluate-low-sample-count-percentile": _text,
             **dict.fromkeys(("period", "evaluation-periods", "datapoints-to-alarm"), _whole),
             **dict.fromkeys(("alarm-actions", "ok-actions", "insufficient-data-actions"), _several),
-            "threshold": _real, "dimensions": _dimensions, "metrics": _json, "tags": _map, "actions-enabled": _flag, "no-actions-enabled": _flag,
+            "threshold": _real, "dimensions": _dimensions, "metrics": _metrics, "tags": _map, "actions-enabled": _flag, "no-actions-enabled": _flag,
         },
         ("alarm-name", "comparison-operator", "evaluation-periods"),
         _alarm,
