@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import netkit
-from bench.cloudwatch import monitoring
+from bench.cloudwatch import monitoring, points
 from bench.mirror import mirrors
 from bench.paths import paths
 from bench.peers import PEERS, QUERIES
@@ -248,6 +248,7 @@ def main() -> None:
             mirrors(show, Path(folder), chosen.packets, chosen.large_packets, chosen.times)
         if chosen.only in (None, "cloudwatch"):
             monitoring(show)
+            points(show)
 
 
 if __name__ == "__main__":

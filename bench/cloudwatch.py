@@ -1,4 +1,4 @@
-"""CloudWatch: the replay of 100 alarms over 90 days of one-minute data, beside a plain loop that gives the same states."""
+"""CloudWatch: replay of 100 alarms beside a plain loop that gives the same states; points through the sandbox and back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ import numpy as np
 import pandas as pd
 
 from netkit.cloudwatch.alarms import AlarmSpec
+from netkit.cloudwatch.metrics import MetricQuery, prepare
+from netkit.cloudwatch.provision import send_metrics
+from netkit.cloudwatch.read import metric_data
 from netkit.cloudwatch.replay import replay, replay_many
+from netkit.model import Window
+from netkit.session import connect
 
 ALARMS, DAYS, LOOPED = 100, 90, 4
+POINTS, SINGLY = 100_000, 300
 Show = Callable[[str, Sequence[str], Sequence[Sequence[Any]]], None]
 
 
@@ -90,3 +96,44 @@ def monitoring(show: Show) -> None:
             ("plain loop", f"{loop:.1f}", f"{minutes / loop:,.0f}", f"{loop / ours:.1f}"),
         ],
     )
+
+
+def points(show: Show) -> None:
+    """Points put into the sandbox and read back; beside them one call a point, on a few and scaled. The sandbox's time is in it."""
+    session = connect()
+    now = pd.Timestamp.now("UTC").floor("min")
+    space, hosts, minutes = f"Bench/{now:%H%M%S%f}{time.time_ns()}", 100, POINTS // 100
+    frame = pd.DataFrame(
+        {
+            "metric": "Load", "value": np.random.default_rng(7).gamma(2, 10, POINTS).round(3),
+            "time": np.tile(np.array(pd.date_range(end=now, periods=minutes, freq="min", tz="UTC")), hosts),
+            "dimensions": np.repeat([f"Host=h{number}" for number in range(hosts)], minutes),
+        }
+    )  # fmt: skip
+    begun = time.perf_counter()
+    ready = prepare(space, frame)
+    made = time.perf_counter() - begun
+    begun = time.perf_counter()
+    send_metrics(session, space, ready, armed=True, progress=False)
+    sent = time.perf_counter() - begun
+    begun = time.perf_counter()
+    for row in frame.head(SINGLY).to_dict("records"):
+        one = {"MetricName": row["metric"], "Value": row["value"], "Timestamp": row["time"]}
+        session.call("cloudwatch", "put_metric_data", Namespace=f"{space}/singly", MetricData=[one])
+    singly = (time.perf_counter() - begun) * POINTS / SINGLY
+    window = Window(
+        (now - pd.Timedelta(minutes=minutes)).to_pydatetime(), (now + pd.Timedelta(minutes=1)).to_pydatetime()
+    )
+    queries = [MetricQuery(space, "Load", {"Host": f"h{number}"}, "Sum", 60, f"h{number}") for number in range(hosts)]
+    begun = time.perf_counter()
+    found = metric_data(session, queries, window, progress=False)
+    read = time.perf_counter() - begun
+    assert len(found) == POINTS and abs(found["value"].sum() - frame["value"].sum()) < 1
+    show(
+        f"{POINTS:,} points of {hosts} metrics into the sandbox and back ({len(ready.requests)} requests; singly: {SINGLY} calls, scaled)",
+        ("what", "seconds", "points a second", "times put"),
+        [
+            (name, f"{seconds:.2f}", f"{POINTS / seconds:,.0f}", f"{seconds / (made + sent):.2f}")
+            for name, seconds in (("prepare", made), ("send", sent), ("prepare and send", made + sent), ("one call a point", singly), ("read back", read))
+        ],
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """What notebook 10 asks: who is monitored and by what configuration, what arrived, which alarms see it, an alarm's life.
 
-It stands above the wing as mirror_check does above its own: a question of it needs reads, plans and proofs together.
+It stands above the wings, as mirror_check does: the metrics of a path need reachability as well.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from netkit.cloudwatch.metrics import MetricQuery, Prepared
 from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
 from netkit.cloudwatch.replay import Replay, propose, replay
-from netkit.errors import AccessError, InputError, SourceError
+from netkit.errors import InputError, SourceError
 from netkit.model import Coverage, Finding, Window
 from netkit.notebook import Run
 from netkit.plan import Plan
+from netkit.reach.read import collect
+from netkit.reach.trace import trace
 
 # ------------------------------------------------------------------------------------------------------ who and with what
 
@@ -270,9 +272,9 @@ def proposals(run: Run, what: Life | None, now: datetime | None = None) -> pd.Da
     )
 
 
-def lacking(run: Run, path: Sequence[str]) -> pd.DataFrame:
-    """The metrics of a path's hops that no alarm watches (path_alarms.COLUMNS), as a plan takes them by proposed_specs()."""
-    return unalarmed(hops(path), read.alarm_records(run.session)) if path else hops(path)
+def lacking(run: Run, proposals: pd.DataFrame) -> pd.DataFrame:
+    """Of proposed metrics those that no alarm of the account and region watches; proposed_specs() makes a plan of them."""
+    return unalarmed(proposals, read.alarm_records(run.session)) if len(proposals) else proposals
 
 
 def plans(
@@ -396,36 +398,53 @@ def error_lines(run: Run, group: str, pattern: str, *, budget_usd: float = 1.0) 
 # ------------------------------------------------------------------------------------------------------------- findings
 
 
-def hops(path: Sequence[str]) -> pd.DataFrame:
-    """The metrics to watch on a path: lines "TYPE ID" or "TYPE ID BESIDE" of components (path_alarms). Raises InputError."""
-    parts = [line.split() for line in path]
+def proposed(run: Run, path: Sequence[str], ends: Sequence[str]) -> pd.DataFrame:
+    """The metrics to watch on a path (path_alarms.COLUMNS): of hops in lines "TYPE ID [BESIDE]", and of those between two ends.
+
+    ends: SOURCE, DESTINATION, and where wanted PORT and VPC (its id or Name), as reach.trace takes them; the path there and
+    back is that of a snapshot taken now, whether packets get through or not. Raises InputError for other lines and ends.
+    """
+    parts = [tuple(line.split()) for line in path]
     for line, part in zip(path, parts, strict=True):
         if len(part) not in (2, 3):
             raise InputError(f"{line!r} is no hop", hint="TYPE ID, as nat-gateway nat-0123456789abcdef0")
-    return path_alarms(parts)
+    return path_alarms([*parts, *(_between(run, ends) if ends else [])])
+
+
+def _between(run: Run, ends: Sequence[str]) -> list[tuple[str, ...]]:
+    if not 2 <= len(ends) <= 4 or (len(ends) > 2 and not ends[2].isdecimal()):
+        raise InputError(
+            f"{', '.join(ends)} are no two ends", hint="SOURCE, DESTINATION, PORT, VPC; the last two as you like"
+        )
+    source, destination, port, vpc = [*ends, "443", ""][:4] if len(ends) == 2 else [*ends, ""][:4]
+    verdict = trace(
+        collect(run.session, progress=False), source=source, destination=destination, port=int(port), vpc=vpc
+    )
+    components: list[tuple[str, ...]] = []
+    group = ""
+    for hop in [*verdict.forward, *verdict.back]:
+        group = hop.component.rpartition(":")[2] if hop.type == "target-group" else group
+        kind = hop.type
+        if kind == "load-balancer":
+            kind = f"{'network' if '/net/' in hop.component else 'application'}-load-balancer"
+        components.append((kind, hop.component, group if kind.endswith("load-balancer") else ""))
+    return components
 
 
 def findings(
-    run: Run, what: Monitored, plans: Mapping[str, Plan], lines: pd.DataFrame, path: Sequence[str], *, log_group: str = "", now: datetime | None = None
+    run: Run, what: Monitored, plans: Mapping[str, Plan], lines: pd.DataFrame, proposals: pd.DataFrame, lacks: pd.DataFrame, *,
+    log_group: str = "", now: datetime | None = None,
 ) -> list[Finding]:  # fmt: skip
     """Everything that the notebook says: agents, logs, alarms, the path, error lines, and plans that meet something else."""
     found = [
         *proof.agent_findings(what.arrivals, what.logs, what.window, what.coverage),
         *proof.alarm_findings(what.alarms, what.sights, what.window, what.coverage, would=would_have(run, what, now)),
     ]
-    if path:
-        proposals = hops(path)
-        found.append(proof.unalarmed_finding(proposals, unalarmed(proposals, _every_alarm(run, what)), what.window, what.coverage))  # fmt: skip
+    if len(proposals):
+        found.append(proof.unalarmed_finding(proposals, lacks, what.window, what.coverage))
     if len(lines):
         found.append(_error_finding(lines, log_group, what.window))
     return [*found, *_conflicts(plans)]
-
-
-def _every_alarm(run: Run, what: Monitored) -> Sequence[Mapping[str, Any]]:
-    try:
-        return read.alarm_records(run.session)
-    except AccessError:
-        return what.records
 
 
 def _error_finding(lines: pd.DataFrame, group: str, window: Window) -> Finding:

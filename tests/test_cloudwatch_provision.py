@@ -151,10 +151,59 @@ def test_a_group_of_others_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp
         with calls(monkeypatch, only_watch) as made:
             plan.apply(armed=True)
         assert writes(made) == []
-        plan = plan_log_group(session, "/shop/app", filters=[MetricFilter("e", "ERROR", "Shop", "E")], folder=tmp_path)
+        refused = plan_log_group(session, "/shop/app", filters=[MetricFilter("e", "A", "Shop", "E")], folder=tmp_path)
+        assert refused.conflicts[0].difference == ("its class is INFREQUENT_ACCESS, not STANDARD",)
+        session.call("logs", "create_log_group", logGroupName="/shop/web")
+        plan = plan_log_group(session, "/shop/web", filters=[MetricFilter("e", "ERROR", "Shop", "E")], folder=tmp_path)
         plan.apply(armed=True)
-        other = plan_log_group(session, "/shop/app", filters=[MetricFilter("e", "WARN", "Shop", "E")], folder=tmp_path)
-        assert other.conflicts[0].difference == ("pattern 'ERROR', not 'WARN'",)
+        others = MetricFilter("e", "WARN", "Shop", "E"), MetricFilter("e", "ERROR", "Shop", "E", default=None)
+        said = [plan_log_group(session, "/shop/web", filters=[one], folder=tmp_path).conflicts for one in others]
+        assert [one[0].difference for one in said] == [("pattern 'ERROR', not 'WARN'",), ("defaultValue is 0.0, not None",)]  # fmt: skip
+
+
+def test_a_secret_is_neither_read_nor_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with account(monkeypatch) as session:
+        session.call("ssm", "put_parameter", Name="AmazonCloudWatch-a", Value="hidden", Type="SecureString")
+        plan = plan_agent(
+            session, AgentConfig.of("mem").document(), "AmazonCloudWatch-a", replace=True, folder=tmp_path
+        )
+        assert plan.conflicts[0].difference == ("its type is SecureString, not String",) and "hidden" not in str(plan)
+
+
+def test_a_configuration_that_was_small_is_put_back_in_the_tier_it_has_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    large = AgentConfig.of("mem", {f"/var/log/{'x' * 40}{one}.log": f"/{'y' * 40}{one}" for one in range(30)})
+    with account(monkeypatch) as session:
+        plan_agent(session, AgentConfig.of("mem").document(), "AmazonCloudWatch-a", folder=tmp_path).apply(armed=True)
+        plan = plan_agent(session, large.document(), "AmazonCloudWatch-a", replace=True, folder=tmp_path / "b")
+        (step,) = plan.steps
+        assert step.undo is not None and step.request["Tier"] == step.undo.request["Tier"] == "Advanced"
+
+
+def test_a_rule_that_is_disabled_is_no_rule(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with account(monkeypatch) as session:
+        alarm_plan(session, tmp_path).apply(armed=True)
+        session.call("events", "disable_rule", Name="changes")
+        assert [one.difference for one in alarm_plan(session, tmp_path).conflicts] == [("it is disabled",)]
+
+
+def test_an_expression_is_kept_with_the_words_that_aws_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stat = {"Metric": {"Namespace": "A", "MetricName": "B", "Dimensions": [{"Name": "Z", "Value": "1"}, {"Name": "C", "Value": "1"}]}, "Period": 60, "Stat": "Sum"}  # fmt: skip
+    metrics = ({"Id": "m1", "MetricStat": stat, "ReturnData": False}, {"Id": "e1", "Expression": "m1 * 2"})
+    one = AlarmSpec(name="double", metrics=metrics, threshold=1, evaluation_periods=1)
+    record = one.request() | {"Metrics": [metrics[0], {**metrics[1], "ReturnData": True}], "StateValue": "OK"}
+    monkeypatch.setattr("netkit.cloudwatch.provision.alarm_records", lambda *args, **more: [record])
+    with account(monkeypatch) as session:
+        assert plan_alarms(session, [one], folder=tmp_path).preview()["action"].tolist() == ["keep"]
+        swapped = ({**metrics[0], "MetricStat": {**stat, "Stat": "Average"}}, metrics[1])
+        assert plan_alarms(session, [one.changed(metrics=swapped)], folder=tmp_path).conflicts
+
+
+def test_composite_alarms_come_behind_those_they_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with account(monkeypatch) as session:
+        plan = plan_alarms(session, [CompositeSpec(name="both", rule='ALARM("cpu")'), spec()], folder=tmp_path)
+    assert [one.name for one in plan.steps] == ["cpu", "both"]
 
 
 def test_a_log_group_with_streams_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -253,6 +302,13 @@ def test_points_are_sent_and_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
         query = MetricQuery("Custom/Application", "ConnectionCount", {"InstanceId": INSTANCE}, "Sum")
         found = read.metric_data(session, [query], Window(now - timedelta(hours=1), now + timedelta(minutes=1)))
         assert sorted(found["value"]) == [0, 1, 2, 3, 4]
+
+
+def test_points_left_out_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [{"metric": "m", "value": value} for value in (1.0, float("nan"), float("inf"))]
+    with account(monkeypatch) as session:
+        sent = send_metrics(session, "Own", points, armed=True, drop=True)
+    assert sent.to_numpy().tolist() == [[1, 1, "sent"], [0, 2, "dropped: not a finite number"]]
 
 
 def test_a_request_that_is_refused_keeps_back_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

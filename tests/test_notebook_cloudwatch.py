@@ -27,6 +27,7 @@ SCENARIOS: dict[str, list[tuple[str, str, int, str]]] = {
     "alarm-firing": [
         ("CW-ALARM-FIRING", "high", 1, "alarm-firing-errors is in ALARM since 2026-11-19 09:55Z"),
         ("CW-ERROR-LINES", "medium", 1, "could not connect to 10.0.20.5:5432"),
+        ("CW-METRIC-UNALARMED", "low", 1, "7 of 7 metrics that tell of trouble on the path have no alarm"),
     ],
     "agent-silent": [
         ("CW-AGENT-SILENT", "high", 2, "sends no metric"),
@@ -122,6 +123,7 @@ def _texts(notebook: dict[str, Any]) -> list[str]:
         ({"retention_days": 42}, "nearest is 30"),
         ({"log_group": "aws/app"}, "begins with aws/"),
         ({"alarms": ["cpu: Average AWS/EC2 CPUUtilization per host > 70, 2 x 45s"]}, "a period of 45 s"),
+        ({"path_ends": ["app-1"]}, "are no two ends"),
         ({"tag": "netkit:lab:no-such-lab"}, "there is no such instance"),
     ],
 )

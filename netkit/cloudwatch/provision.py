@@ -141,8 +141,12 @@ def _filter_step(group: str, one: MetricFilter) -> Step:
 
 
 def _find_filter(session: Session, request: Request) -> Found | None:
-    if _group(session, request["logGroupName"]) is None:
+    group = _group(session, request["logGroupName"])
+    if group is None:
         return None
+    kind = group.get("logGroupClass", "STANDARD")
+    if kind != "STANDARD":
+        return Found(Action.CONFLICT, "the log group has no metric filters", difference=(f"its class is {kind}, not STANDARD",))  # fmt: skip
     held = session.pages("logs", "describe_metric_filters", "metricFilters", logGroupName=request["logGroupName"], filterNamePrefix=request["filterName"])  # fmt: skip
     one = next((two for two in held if two["filterName"] == request["filterName"]), None)
     if one is None:
@@ -157,8 +161,13 @@ def _differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
     return [
         f"{key} is {there.get(key)!r}, not {asked.get(key)!r}"
         for key in sorted({*there, *asked})
-        if (there.get(key) or None) != (asked.get(key) or None)
+        if _given_value(there.get(key)) != _given_value(asked.get(key))
     ]
+
+
+def _given_value(value: Any) -> Any:
+    """None for what is empty; 0 and False are values: a filter's default of 0 is a point, and no default is none."""
+    return None if value in ("", [], {}, ()) else value
 
 
 def _kept_or_conflict(same: str, other: str, lines: Sequence[str], answer: Request) -> Found:
@@ -252,6 +261,9 @@ def _find_parameter(owner: Owner, replace: bool) -> Find:
         if answer is None:
             return None
         held = answer["Parameter"]
+        if held["Type"] != "String":
+            # The value of a SecureString comes enciphered: it could neither be compared nor put back.
+            return Found(Action.CONFLICT, "it is no configuration of an agent", difference=(f"its type is {held['Type']}, not String",))  # fmt: skip
         try:
             there = json.loads(held["Value"])
         except ValueError:
@@ -263,7 +275,7 @@ def _find_parameter(owner: Owner, replace: bool) -> Find:
             return Found(Action.CONFLICT, "it holds another configuration", answer, lines)
         tier = next((one.get("Tier", "") for one in session.pages("ssm", "describe_parameters", "Parameters", ParameterFilters=[{"Key": "Name", "Values": [request["Name"]]}])), "")  # fmt: skip
         merged = parameter_request(json.loads(request["Value"]), request["Name"], overwrite=True, tier_now=tier)
-        back = Undo("ssm", "put_parameter", {"Name": held["Name"], "Value": held["Value"], "Type": held["Type"], "Overwrite": True})  # fmt: skip
+        back = Undo("ssm", "put_parameter", {"Name": held["Name"], "Value": held["Value"], "Type": held["Type"], "Tier": merged["Tier"], "Overwrite": True})  # fmt: skip
         return Found(
             Action.UPDATE, "it holds another configuration, which is replaced", answer, lines, merged, undo=back
         )
@@ -384,7 +396,9 @@ def plan_alarms(
     owner = _owner(session, f"alarms {name or specs[0].name}", expire_days, folder, today)
     steps = [*_topic_steps(owner, topic, arn, email, rule)] if topic else []
     before = ("topic",) if topic else ()
-    steps += [_alarm_step(owner, one, before, replace) for one in asked]
+    # Composite alarms come behind those that they ask, and go before them.
+    ordered = sorted(asked, key=lambda one: isinstance(one, CompositeSpec))
+    steps += [_alarm_step(owner, one, before, replace) for one in ordered]
     if rule:
         steps += _rule_steps(owner, rule, arn, [one.name for one in asked])
     notices = [f"{email} has to confirm the subscription before anything reaches it"] if email else []
@@ -522,8 +536,24 @@ def _words(request: Mapping[str, Any]) -> dict[str, Any]:
     """An alarm's words without order where AWS keeps none, and without tags, which an update leaves alone."""
     kept = {key: value for key, value in request.items() if key != "Tags"}
     if kept.get("Dimensions"):
-        kept["Dimensions"] = sorted(kept["Dimensions"], key=lambda one: str(one["Name"]))
+        kept["Dimensions"] = _by_name(kept["Dimensions"])
+    if kept.get("Metrics"):
+        kept["Metrics"] = [_metric_words(one) for one in kept["Metrics"]]
     return kept
+
+
+def _by_name(dimensions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(dimensions, key=lambda one: str(one["Name"]))
+
+
+def _metric_words(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A member of Metrics as DescribeAlarms answers it, with ReturnData even where it was left to be true."""
+    words = {"ReturnData": True, **one}
+    if "MetricStat" in words:
+        metric = words["MetricStat"]["Metric"]
+        dimensions = {"Dimensions": _by_name(metric.get("Dimensions", ()))}
+        words["MetricStat"] = {**words["MetricStat"], "Metric": {**metric, **dimensions}}
+    return words
 
 
 def _rule_steps(owner: Owner, rule: str, arn: str, names: Sequence[str]) -> list[Step]:
@@ -541,10 +571,10 @@ def _find_rule(session: Session, request: Request) -> Found | None:
     answer = if_there(session, "events", "describe_rule", Name=request["Name"])
     if answer is None:
         return None
-    lines = tuple(
-        _deep_differences(json.loads(answer.get("EventPattern") or "{}"), json.loads(request["EventPattern"]))
-    )
-    return _kept_or_conflict("it is as asked", "a rule of that name looks for something else", lines, answer)
+    lines = list(_deep_differences(json.loads(answer.get("EventPattern") or "{}"), json.loads(request["EventPattern"])))
+    if answer.get("State") == "DISABLED":
+        lines.append("it is disabled")
+    return _kept_or_conflict("it is as asked", "a rule of that name does something else", lines, answer)
 
 
 def _find_target(session: Session, request: Request) -> Found | None:
@@ -608,7 +638,8 @@ def send_metrics(
     """Send points (metrics.POINT_COLUMNS) and return a row for each request: SENT_COLUMNS; outcome "sent" or AWS's refusal.
 
     boto3 compresses and retries each request up to eight times; one that is refused does not keep back the others, and its
-    row says why, so that it can be sent again. Points can not be taken back: CloudWatch forgets them by itself.
+    row says why, so that it can be sent again. Points that `drop` left out are rows of request 0, by reason. Points can not be
+    taken back: CloudWatch forgets them by itself.
     Raises NotArmedError unless armed, and before that InputError as prepare() does.
     """
     ready = points if isinstance(points, Prepared) else prepare(namespace, points, now=now, drop=drop)
@@ -623,4 +654,5 @@ def send_metrics(
         except AwsError as error:
             outcome = error.what
         rows.append((number, len(request["MetricData"]), outcome))
+    rows += [(0, count, f"dropped: {why}") for why, count in ready.dropped.items()]
     return pd.DataFrame(rows, columns=list(SENT_COLUMNS))
