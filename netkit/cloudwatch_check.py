@@ -29,7 +29,7 @@ from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
 from netkit.cloudwatch.replay import Replay, propose, replay
 from netkit.errors import InputError, SourceError
-from netkit.model import Coverage, Finding, Window
+from netkit.model import Coverage, Finding, Window, check_retention
 from netkit.notebook import Run
 from netkit.plan import Plan
 from netkit.reach.read import collect
@@ -58,7 +58,7 @@ def wanted_config(run: Run, file: str, metrics: str, namespace: str, log_file: s
                 "there is no such configuration", subject=file, hint="a JSON file of the CloudWatch agent"
             )
         return read_agent_config(path.read_text("utf-8"))
-    files = [LogFile(log_file, log_group, retention_days=retention_days or None)] if log_file else []
+    files = [LogFile(log_file, log_group, retention_days=check_retention(retention_days) or None)] if log_file else []
     return AgentConfig.of(metrics, files, namespace=namespace).document()
 
 
@@ -296,6 +296,13 @@ def plans(
     if board:
         made["dashboard"] = plan_dashboard(run.session, board.name, board.body, replace=replace, folder=ledgers)
     return made
+
+
+def plan_table(made: Mapping[str, Plan]) -> pd.DataFrame:
+    """All plans, a row a step: plan, action, resource, name, reason, difference."""
+    columns = ["plan", "action", "resource", "name", "reason", "difference"]
+    frames = [one.preview().assign(plan=name)[columns] for name, one in made.items()]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
 def apply(plan: Plan | None, *, armed: bool) -> pd.DataFrame | None:

@@ -196,8 +196,19 @@ def test_the_way_to_4789_is_closed(lab: Lab) -> None:
 
 
 def test_packets_are_lost_on_the_way(lab: Lab) -> None:
+    """Where both ends of a stream came, the bytes lost are those that the wire says; chance decides in which round they did."""
+    whole = 0
+    for number in range(12):
+        whole += lost_exactly(lab, number)
+        if whole > 10_000:
+            return
+    pytest.fail(f"only {whole} bytes could be compared in 12 rounds")
+
+
+def lost_exactly(lab: Lab, number: int) -> int:
+    """One round with a fifth of the copies dropped; the bytes lost of streams both of whose ends came."""
     lab.mirror(FILTER, dropping="numgen random mod 100 < 20")
-    wire = lab.folder / "wire.pcap"
+    wire = lab.folder / f"wire-{number}.pcap"
     with lab.on_the_wire(wire, TOOL):
         path, capture = captured(lab)
     findings = judged(capture)
@@ -217,7 +228,7 @@ def test_packets_are_lost_on_the_way(lab: Lab) -> None:
                 whole += lost
             else:
                 assert lost <= len(all_of_it - came), way
-    assert whole > 10_000
+    return whole
 
 
 def octets(path: Path, *, mirrored: bool) -> dict[tuple[str, int, str, int], set[int]]:
