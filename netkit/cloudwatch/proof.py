@@ -250,7 +250,7 @@ def agent_findings(found: pd.DataFrame, logs: pd.DataFrame, window: Window, cove
     if not silent and len(found):
         hosts = found["instance_id"].nunique()
         bare = int(found["state"].eq("unnamed").sum())
-        title = f"every metric of the configuration arrives: {len(found)} from {hosts} hosts" + (f", {bare} of them without InstanceId" if bare else "")  # fmt: skip
+        title = f"Every metric of the configuration arrives: {len(found)} from {hosts} hosts" + (f", {bare} of them without InstanceId" if bare else "")  # fmt: skip
         silent.append(_finding("CW-AGENT-SILENT", "refuted", "info", f"{hosts} hosts", title, [f"last point {found['last'].min():%Y-%m-%d %H:%MZ} or later"], window, coverage))  # fmt: skip
     return [*silent, *_log_findings(logs, window, coverage)]
 
@@ -263,7 +263,7 @@ def _log_findings(logs: pd.DataFrame, window: Window, coverage: Sequence[Coverag
         evidence = [f"{row.instance_id} {row.source}: {row.cause}" for row in rows.head(4).itertuples()]
         findings.append(_finding("CW-LOG-SILENT", "confirmed", "medium", str(group), title, evidence, window, coverage))
     if not findings and len(logs) and not logs["state"].eq("unknown").all():
-        title = f"every log file of the configuration has its stream: {len(logs)}"
+        title = f"Every log file of the configuration has its stream: {len(logs)}"
         findings.append(_finding("CW-LOG-SILENT", "refuted", "info", ", ".join(sorted(logs["group"].unique())[:3]), title, [f"last event {logs['last'].max():%Y-%m-%d %H:%MZ}"], window, coverage))  # fmt: skip
     return findings
 
@@ -279,7 +279,7 @@ def alarm_findings(
     findings = [_firing(row, window, coverage) for row in alarms[alarms["state"].eq("ALARM")].to_dict("records")]
     if not findings:
         status: Status = "refuted" if len(alarms) else "inconclusive"
-        title = f"none of {len(alarms)} alarms is in ALARM" if len(alarms) else "there is no alarm: nothing watches"
+        title = f"None of {len(alarms)} alarms is in ALARM" if len(alarms) else "There is no alarm: nothing watches"
         states = [f"{count} {state}" for state, count in alarms["state"].value_counts().items()]
         findings.append(_finding("CW-ALARM-FIRING", status, "info", "alarms", title, states, window, coverage))
     blind = seen[seen["state"].ne("seen")]
@@ -313,8 +313,8 @@ def _no_data(row: Mapping[Any, Any], blind: pd.DataFrame, window: Window, covera
 def unalarmed_finding(proposals: pd.DataFrame, lacking: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = ()) -> Finding:  # fmt: skip
     """CW-METRIC-UNALARMED, of path_alarms() and unalarmed(): which metrics of the hops no alarm watches."""
     if lacking.empty:
-        title = f"each of {len(proposals)} metrics of the path has its alarm"
-        return _finding("CW-METRIC-UNALARMED", "refuted" if len(proposals) else "inconclusive", "info", "path", title if len(proposals) else "no hop with a metric to watch", [], window, coverage)  # fmt: skip
+        title = f"Each of {len(proposals)} metrics of the path has its alarm"
+        return _finding("CW-METRIC-UNALARMED", "refuted" if len(proposals) else "inconclusive", "info", "path", title if len(proposals) else "No hop with a metric to watch", [], window, coverage)  # fmt: skip
     title = f"{len(lacking)} of {len(proposals)} metrics that tell of trouble on the path have no alarm"
     evidence = [f"{row['id']}: {row['metric']} ({row['why']})" for row in lacking.head(5).to_dict("records")]
     return _finding("CW-METRIC-UNALARMED", "confirmed", "low", ", ".join(dict.fromkeys(lacking["id"])), title, evidence, window, coverage)  # fmt: skip
