@@ -8,7 +8,9 @@ every minute), and young breaching points alone (see `replay`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,6 +35,7 @@ _WORDS = {
     "LessThanLowerThreshold": "below the band of",
     "GreaterThanUpperThreshold": "above the band of",
 }
+_NS = {"us": 10**3, "ms": 10**6, "s": 10**9}
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -66,18 +69,28 @@ def replay(
     return Replay(spec, states, plan, grid.bare(), values, breaching, tuple(one[0] for one in seen))
 
 
+def replays(specs: Sequence[AlarmSpec], points: Mapping[str, pd.DataFrame] | pd.DataFrame) -> list[Replay]:
+    """The replay of each spec, in their order, some at a time: numpy lets go of the interpreter while it counts.
+
+    points: by alarm name, or one frame for all. Raises InputError for a spec without points, and as replay() does.
+    """
+    given = [points if isinstance(points, pd.DataFrame) else points.get(spec.name) for spec in specs]
+    for spec, frame in zip(specs, given, strict=True):
+        if frame is None:
+            raise InputError("there are no points for an alarm", subject=spec.name, hint="give a frame for each name")
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(replay, specs, given))
+
+
 def replay_many(specs: Sequence[AlarmSpec], points: Mapping[str, pd.DataFrame] | pd.DataFrame) -> pd.DataFrame:
     """The alarms of several specs: alarm, time (UTC), until (UTC), seconds, reason, datapoints, times, in time's order.
 
     points: by alarm name, or one frame for all. Raises InputError for a spec without points, and as replay() does.
     """
     frames = []
-    for spec in specs:
-        given = points if isinstance(points, pd.DataFrame) else points.get(spec.name)
-        if given is None:
-            raise InputError("there are no points for an alarm", subject=spec.name, hint="give a frame for each name")
-        found = replay(spec, given).fired
-        frames.append(found.assign(alarm=spec.name)[["alarm", *found.columns]])
+    for done in replays(specs, points):
+        found = done.fired
+        frames.append(found.assign(alarm=done.spec.name)[["alarm", *found.columns]])
     if not frames:
         return pd.DataFrame(columns=["alarm", "time", "until", "seconds", "reason", "datapoints", "times"])
     kept = [frame for frame in frames if not frame.empty] or frames[:1]
@@ -236,7 +249,8 @@ def _nanoseconds(times: pd.Series) -> Ints:
         raise InputError(
             "the points' times have no time zone", subject=str(times.name), hint="pd.to_datetime(…, utc=True)"
         )
-    return np.asarray(times.dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64))
+    held = times.to_numpy(f"datetime64[{times.dt.unit}]").view(np.int64)  # in its own unit, as pandas converts slowly
+    return np.asarray(held if times.dt.unit == "ns" else held * _NS[times.dt.unit])
 
 
 def _spacing(times: Ints, period: int) -> int:
@@ -358,12 +372,12 @@ def _codes(values: Floats, breaching: Bools, plan: _Plan) -> NDArray[np.int8]:
     upto = np.cumsum(real, dtype=np.int32)
     where = np.flatnonzero(real)
     prefix = np.zeros(len(where) + 1, dtype=np.int32)
-    np.cumsum(breaching[where], out=prefix[1:])
+    np.cumsum(np.take(breaching, where), out=prefix[1:])
     count = upto.copy()
     count[plan.range :] -= upto[: max(size - plan.range, 0)]
     whole = prefix.copy()  # of the newest N real points up to each
     whole[plan.n :] -= prefix[: max(len(prefix) - plan.n, 0)]
-    codes = (whole >= plan.m).view(np.int8)[upto]
+    codes: NDArray[np.int8] = np.take((whole >= plan.m).view(np.int8), upto)
     short = np.flatnonzero(count < plan.n)  # few, so that what is missing costs little
     have = count[short]
     held = prefix[upto[short]] - prefix[upto[short] - have]
