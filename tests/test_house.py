@@ -24,13 +24,14 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 WINGS = ("flowlogs", "reach", "mirror", "cloudwatch")
-CORE = {"errors", "model", "net", "packets", "session", "plan", "policy", "costs", "insights"}
+CORE = {"errors", "model", "net", "packets", "session", "plan", "policy", "costs", "insights", "commandline"}
 PURE = (
     "errors",
     "model",
     "net",
     "packets",
     "costs",
+    "commandline",
     "policy",
     *(
         f"mirror.{name}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from netkit.cloudwatch.metrics import dimensions_of
 from netkit.errors import InputError
 
 STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
@@ -27,7 +28,7 @@ OPERATORS = (
 TREATMENTS = ("missing", "notBreaching", "breaching", "ignore")
 LOW_SAMPLES = ("evaluate", "ignore")
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
-MOST_ACTIONS, MOST_DIMENSIONS, MOST_RULE = 5, 30, 10_240
+MOST_ACTIONS, MOST_RULE = 5, 10_240
 DAY, WEEK = 86_400, 604_800
 BASIC_MONITORING = 300
 
@@ -56,52 +57,21 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 def dimensions(given: Any) -> tuple[Pairs, tuple[str, ...]]:
-    """Dimensions as (name, value) pairs, and a notice for each translation made.
+    """Dimensions as sorted (name, value) pairs, and a notice for each translation made.
 
     given: AWS's list of {Name, Value}, a mapping, pairs, or text: K=V, K=V,K2=V2, Name=K,Value=V, and the form of notes that the
     command line refuses, Dimensions=InstanceId=i-…. Raises InputError for anything else, over 30, an empty value, a
     name twice, text that is not ASCII.
     """
-    notices: tuple[str, ...] = ()
-    if isinstance(given, str):
-        pairs, notices = _from_text(given)
-    elif isinstance(given, Mapping):
-        pairs = [(str(name), str(value)) for name, value in given.items()]
-    else:
-        pairs = [_pair(one) for one in given]
-    return _checked_pairs(pairs), notices
-
-
-def _pair(one: Any) -> tuple[str, str]:
-    if isinstance(one, Mapping) and {"Name", "Value"} == set(one):
-        return str(one["Name"]), str(one["Value"])
-    if isinstance(one, list | tuple) and len(one) == 2:
-        return str(one[0]), str(one[1])
-    raise InputError(f"{one!r} is not a dimension", hint='as {"InstanceId": "i-1234567890abcdef0"}')
-
-
-def _from_text(text: str) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    bare = text.strip().removeprefix("Dimensions=").strip("[]{}")
+    if not isinstance(given, str):
+        return dimensions_of(given), ()
+    bare = given.strip().removeprefix("Dimensions=").strip("[]{}")
     named = re.findall(r"Name=([^,{}]+),Value=([^,{}]*)", bare)
-    pairs = named or [tuple(part.split("=", 1)) for part in bare.split(",") if part]
-    if any(len(pair) != 2 for pair in pairs):
-        raise InputError(f"{text!r} is not a dimension", hint="as InstanceId=i-1234567890abcdef0")
-    if named and not text.strip().startswith("Dimensions="):
-        return named, ()
-    return [(name, value) for name, value in pairs], (f"{text!r} was read as {', '.join(f'{n}={v}' for n, v in pairs)}; AWS takes a list of Name and Value",)  # fmt: skip
-
-
-def _checked_pairs(pairs: Sequence[tuple[str, str]]) -> Pairs:
-    names = [name for name, _ in pairs]
-    if len(pairs) > MOST_DIMENSIONS:
-        raise InputError(f"{len(pairs)} dimensions", hint=f"CloudWatch takes at most {MOST_DIMENSIONS}")
-    if len(set(names)) < len(names):
-        raise InputError("a dimension's name is there twice", subject=", ".join(names))
-    for name, value in pairs:
-        good = 1 <= len(name) <= 255 and len(value.strip()) >= 1 and len(value) <= 1024 and name[0] != ":"
-        if not (good and name.isascii() and value.isascii()):
-            raise InputError("a dimension that CloudWatch refuses", subject=f"{name}={value}", hint="name 1-255, value 1-1024 ASCII characters, no leading colon")  # fmt: skip
-    return tuple(pairs)
+    pairs = dimensions_of(named or bare)
+    if not pairs or (named and not given.strip().startswith("Dimensions=")):
+        return pairs, ()
+    shown = ", ".join(f"{name}={value}" for name, value in pairs)
+    return pairs, (f"{given!r} was read as {shown}; AWS takes a list of Name and Value",)
 
 
 def action_kind(arn: str) -> str:

@@ -20,6 +20,7 @@ from netkit.cloudwatch.dashboards import request as dashboard_request
 from netkit.cloudwatch.dashboards import translated
 from netkit.cloudwatch.log_groups import group_request
 from netkit.cloudwatch.metrics import dimensions_of, prepare
+from netkit.commandline import command_options
 from netkit.errors import InputError
 from netkit.model import check_retention
 
@@ -118,7 +119,7 @@ def _kind(words: Sequence[str]) -> str:
 
 def _read(kind: str, words: Sequence[str], command: _Command, files: Mapping[str, str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
-    for option, values in _options(words):
+    for option, values in command_options(words):
         name = option.removeprefix("--")
         if name in ("output", "profile", "query"):
             continue
@@ -130,19 +131,6 @@ def _read(kind: str, words: Sequence[str], command: _Command, files: Mapping[str
     if missing:
         raise InputError(f"aws {kind} needs {' and '.join(missing)}")
     return given
-
-
-def _options(words: Sequence[str]) -> list[tuple[str, list[str]]]:
-    held: list[tuple[str, list[str]]] = []
-    for word in words:
-        option, equals, value = word.partition("=")
-        if word.startswith("--"):
-            held.append((option, [value] if equals else []))
-        elif held:
-            held[-1][1].append(word)
-        else:
-            raise InputError(f"{word[:60]!r} stands before any option", hint="as --name VALUE")
-    return held
 
 
 def _of_file(value: str, files: Mapping[str, str]) -> str:

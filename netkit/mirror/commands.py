@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netkit.commandline import command_options
 from netkit.errors import InputError
 from netkit.mirror.advice import unanswered, unanswered_text
 from netkit.mirror.filters import ANYWHERE, WHOLE_PACKETS, MirrorFilter, MirrorSession, Rule
@@ -128,7 +129,7 @@ def seed_command(line: str, ids: Mapping[str, str] | None = None) -> Call:
 def _request(kind: str, words: list[str], ids: Mapping[str, str]) -> dict[str, Any]:
     request: dict[str, Any] = {}
     options = _KINDS[kind].options | _COMMON
-    for option, values in _options(words):
+    for option, values in command_options(words, hint=f"as aws ec2 {_START}filter --description …"):
         if option in _IGNORED:
             continue
         if option not in options:
@@ -143,21 +144,6 @@ def _request(kind: str, words: list[str], ids: Mapping[str, str]) -> dict[str, A
             f"aws ec2 {_START}{kind} needs {missing[0]}", hint=f"it needs {', '.join(_KINDS[kind].required)}"
         )
     return request
-
-
-def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
-    held: list[tuple[str, list[str]]] = []
-    for word in words:
-        option, equals, value = word.partition("=")
-        if word.startswith("--"):
-            held.append((option, [value] if equals else []))
-        elif held:
-            held[-1][1].append(word)
-        else:
-            raise InputError(
-                f"{word[:60]!r} stands before any option", hint=f"as aws ec2 {_START}filter --description …"
-            )
-    return iter(held)
 
 
 def _text(option: str, value: str) -> str:
