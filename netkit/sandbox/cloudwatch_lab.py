@@ -28,9 +28,7 @@ from netkit.sandbox.world import ACCOUNT, HOSTS, REGION
 ROLE = TOPIC = "netkit-lab"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:{TOPIC}"
 RETENTION_DAYS = 30
-METRICS = (
-    "mem_used_percent netstat_tcp_syn_sent netstat_tcp_established disk_used_percent cpu_usage_idle cpu_usage_iowait"
-)
+METRICS = "cpu_usage_idle mem_used_percent disk_used_percent netstat_tcp_syn_sent"
 ALARMS = (
     "unanswered: Maximum {namespace} netstat_tcp_syn_sent per host > 0, 5 of 15 x 60s",
     "memory: Average {namespace} mem_used_percent per host > 90, 3 x 300s",
