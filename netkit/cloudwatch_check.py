@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ class Monitored:
         )
 
 
-def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], parameter: str, prefix: str, now: datetime | None = None) -> Monitored:  # fmt: skip
+def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], parameter: str, prefix: str) -> Monitored:  # fmt: skip
     """What has arrived, as of the window's end, of what the configuration in force promises, and the alarms by their prefix.
 
     Raises InputError without a window; AccessError where the metrics may not be listed: nothing could be said then.
@@ -109,17 +108,19 @@ def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], paramete
     held = read.agent_config(session, parameter) if parameter else None
     used = held or config
     records = tuple(read.alarm_records(session, prefix=prefix))
-    spaces = {str(used.get("metrics", {}).get("namespace", "CWAgent")), *(str(space) for one in records for space in _spaces(one))}  # fmt: skip
-    listed = pd.concat([read.list_metrics(session, space) for space in sorted(spaces)], ignore_index=True)
-    groups = {str(one["group"]) for one in _files(used)}
-    streams = pd.concat([read.log_streams(session, group) for group in sorted(groups) if "{" not in group] or [pd.DataFrame(columns=list(read.STREAM_COLUMNS))], ignore_index=True)  # fmt: skip
+    own = str(used.get("metrics", {}).get("namespace", "CWAgent"))
+    others = {(str(one.get("Namespace", "")), str(one["MetricName"])) for record in records for one in proof.metrics_of(record)}  # fmt: skip
+    # Of other namespaces only what alarms are over: AWS/EC2 alone may have tens of thousands.
+    parts = [read.list_metrics(session, own), *(read.list_metrics(session, space, metric=name) for space, name in sorted(others) if space != own)]  # fmt: skip
+    listed = pd.concat(parts, ignore_index=True)
+    streams = _streams(run, used, list(found["instance_id"]))
     seen = (Coverage(session.account_id, session.region, "Metrics", "ok", len(listed)),)
     expected = proof.promised(used, found, listed)
     asked = {
         str(index): MetricQuery(row["namespace"], row["metric"], row["dimensions"], "SampleCount", _period(int(row["interval_s"])), str(index))
         for index, row in zip(expected.index, expected.to_dict("records"), strict=True) if row["dimensions"]
     }  # fmt: skip
-    points = read.metric_data(session, list(asked.values()), run.window, now=now or run.window.end) if asked else pd.DataFrame(columns=list(read.POINT_COLUMNS))  # fmt: skip
+    points = read.metric_data(session, list(asked.values()), run.window) if asked else pd.DataFrame(columns=list(read.POINT_COLUMNS))  # fmt: skip
     arrived = proof.arrivals(used, found, expected, points, run.window)
     return Monitored(found, used, held is not None, listed, streams, records, run.window, seen, arrived)
 
@@ -129,12 +130,15 @@ def _period(interval_s: int) -> int:
     return max(60, -(-interval_s // 60) * 60)
 
 
-def _spaces(record: Mapping[str, Any]) -> list[str]:
-    return [str(one.get("Namespace", "")) for one in proof.metrics_of(record) if one.get("Namespace")]
-
-
-def _files(config: Mapping[str, Any]) -> list[dict[Any, Any]]:
-    return log_files(config).to_dict("records") if config.get("logs") else []
+def _streams(run: Run, config: Mapping[str, Any], instances: Sequence[str]) -> pd.DataFrame:
+    """The streams that the hosts' log files go to, as far as their names are known here."""
+    rows = [row for one in instances for row in log_files(config, one).to_dict("records")] if config.get("logs") else []
+    wanted: dict[str, list[str]] = {}
+    for row in rows:
+        if "{" not in f"{row['group']}{row['stream']}":
+            wanted.setdefault(str(row["group"]), []).append(str(row["stream"]))
+    parts = [read.log_streams(run.session, group, names) for group, names in sorted(wanted.items())]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(read.STREAM_COLUMNS))
 
 
 # --------------------------------------------------------------------------------------------------- alarms, dashboard
@@ -180,7 +184,7 @@ def _query(one: AlarmSpec, names: Mapping[str, str]) -> MetricQuery:
     )
 
 
-def dashboard_points(run: Run, body: Mapping[str, Any], now: datetime | None = None) -> pd.DataFrame:
+def dashboard_points(run: Run, body: Mapping[str, Any]) -> pd.DataFrame:
     """The points that a body's metric widgets draw: widget (its number), then read.POINT_COLUMNS. Raises InputError without a window."""
     if run.window is None:
         raise InputError("a dashboard is drawn for a window", hint='window_start "last 3h"')
@@ -188,21 +192,19 @@ def dashboard_points(run: Run, body: Mapping[str, Any], now: datetime | None = N
     asked = queries(body)
     for widget in dict.fromkeys(one.widget for one in asked):
         named = {one.key: one.query for one in asked if one.widget == widget}
-        parts.append(read.metric_data(run.session, named, run.window, now=now or run.window.end).assign(widget=widget))
+        parts.append(read.metric_data(run.session, named, run.window).assign(widget=widget))
     columns = ["widget", *read.POINT_COLUMNS]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def drawn(
-    run: Run, board: DashboardSpec | None, records: Iterable[Mapping[str, Any]] = (), now: datetime | None = None
-) -> Any:
+def drawn(run: Run, board: DashboardSpec | None, records: Iterable[Mapping[str, Any]] = ()) -> Any:
     """The dashboard drawn with its points, and the states of its alarms; None where there is none."""
     if board is None:
         return None
     from netkit.show import draw_dashboard
 
     states = {str(one["AlarmName"]): str(one.get("StateValue", "")) for one in records}
-    points, tables = dashboard_points(run, board.body, now), log_tables(run, board.body)
+    points, tables = dashboard_points(run, board.body), log_tables(run, board.body)
     return draw_dashboard(board.body, points, tables=tables, states=states, title=board.name)
 
 
@@ -243,11 +245,11 @@ def send(run: Run, ready: Prepared, *, armed: bool) -> pd.DataFrame | str:
     return send_metrics(run.session, space, ready, armed=True) if armed else f"would send to {space}: {ready}"
 
 
-def would_fire(run: Run, specs: Sequence[AlarmSpec], now: datetime | None = None) -> pd.DataFrame:
+def would_fire(run: Run, specs: Sequence[AlarmSpec]) -> pd.DataFrame:
     """When alarms would have fired in the window: alarm, points, alarms (count), first (UTC), seconds (in ALARM), state at the end."""
     rows: list[tuple[Any, ...]] = []
     for spec in specs:
-        done = replayed(run, spec, spec.dimensions, now) if spec.kind == "metric" else None
+        done = replayed(run, spec, spec.dimensions) if spec.kind == "metric" else None
         if done is None:
             rows.append((spec.name, 0, 0, pd.NaT, 0.0, "no points"))
             continue
@@ -258,7 +260,7 @@ def would_fire(run: Run, specs: Sequence[AlarmSpec], now: datetime | None = None
     return frame.assign(first=pd.to_datetime(frame["first"], utc=True))
 
 
-def proposals(run: Run, what: Life | None, now: datetime | None = None) -> pd.DataFrame | None:
+def proposals(run: Run, what: Life | None) -> pd.DataFrame | None:
     """Thresholds and M of N for an alarm from the window's points, quietest first (replay.propose); None without a replay."""
     if what is None or what.replay is None:
         return None
@@ -267,9 +269,7 @@ def proposals(run: Run, what: Life | None, now: datetime | None = None) -> pd.Da
         spec.namespace, spec.metric, spec.dimensions, spec.statistic or spec.extended_statistic, spec.period
     )
     assert run.window is not None
-    return propose(
-        spec, read.metric_data(run.session, [query], run.window, now=now or run.window.end)[["time", "value"]]
-    )
+    return propose(spec, read.metric_data(run.session, [query], run.window)[["time", "value"]])
 
 
 def lacking(run: Run, proposals: pd.DataFrame) -> pd.DataFrame:
@@ -333,7 +333,7 @@ class Life:
         return str(self.record["AlarmName"])
 
 
-def life(run: Run, what: Monitored, name: str = "", now: datetime | None = None) -> Life | None:
+def life(run: Run, what: Monitored, name: str = "") -> Life | None:
     """The life of the alarm of that name, or of the first that is in ALARM, else the first; None where there is no alarm.
 
     A composite alarm, one on a band or an expression and one without points have no replay, and `why` says so.
@@ -351,22 +351,30 @@ def life(run: Run, what: Monitored, name: str = "", now: datetime | None = None)
     spec = None if "AlarmRule" in record else AlarmSpec.of(record)
     if spec is None or spec.kind != "metric":
         return Life(record, history, None, "only an alarm on one metric is replayed here")
-    done = replayed(run, spec, spec.dimensions, now)
-    return Life(record, history, done, "" if done else "its metric has no points in the window")
+    done = replayed(run, spec, spec.dimensions)
+    return Life(
+        record,
+        history,
+        done,
+        "" if done else "its metric has no points in the window, or none of the alarm's period any more",
+    )
 
 
-def replayed(run: Run, spec: AlarmSpec, dimensions: Iterable[tuple[str, str]], now: datetime | None = None) -> Replay | None:  # fmt: skip
-    """What an alarm would have done in the window on its metric with these dimensions; None where that has no points."""
+def replayed(run: Run, spec: AlarmSpec, dimensions: Iterable[tuple[str, str]]) -> Replay | None:  # fmt: skip
+    """What an alarm would have done in the window on its metric with these dimensions; None where that has no points.
+
+    None too where CloudWatch keeps coarser points only for that time: nobody can know then what the alarm saw.
+    """
     assert run.window is not None
     query = MetricQuery(spec.namespace, spec.metric, tuple(dimensions), spec.statistic or spec.extended_statistic, spec.period)  # fmt: skip
-    points = read.metric_data(run.session, [query], run.window, now=now or run.window.end)
-    if points.empty:
+    points = read.metric_data(run.session, [query], run.window)
+    if points.empty or points["period_s"].max() > spec.period:
         return None
     start, end = pd.Timestamp(run.window.start), pd.Timestamp(run.window.end)
     return replay(spec, points[["time", "value"]], start=start, end=end)
 
 
-def would_have(run: Run, what: Monitored, now: datetime | None = None) -> dict[str, str]:
+def would_have(run: Run, what: Monitored) -> dict[str, str]:
     """By alarm that waits for other dimensions, what it would have done on the metric that is sent, in a sentence."""
     said = {}
     records = {str(one["AlarmName"]): one for one in what.records}
@@ -374,7 +382,7 @@ def would_have(run: Run, what: Monitored, now: datetime | None = None) -> dict[s
         record = records[str(row["alarm"])]
         if row["state"] != "other-dimensions" or not record.get("MetricName"):
             continue
-        done = replayed(run, AlarmSpec.of(record), row["sent_with"], now)
+        done = replayed(run, AlarmSpec.of(record), row["sent_with"])
         fired = done.fired if done else pd.DataFrame()
         said[str(row["alarm"])] = (
             f"on the metric that is sent it would have fired {len(fired)} times, first at {fired['time'].iloc[0]:%Y-%m-%d %H:%MZ}"
@@ -440,12 +448,12 @@ def _between(run: Run, ends: Sequence[str]) -> list[tuple[str, ...]]:
 
 def findings(
     run: Run, what: Monitored, plans: Mapping[str, Plan], lines: pd.DataFrame, proposals: pd.DataFrame, lacks: pd.DataFrame, *,
-    log_group: str = "", now: datetime | None = None,
+    log_group: str = "",
 ) -> list[Finding]:  # fmt: skip
     """Everything that the notebook says: agents, logs, alarms, the path, error lines, and plans that meet something else."""
     found = [
         *proof.agent_findings(what.arrivals, what.logs, what.window, what.coverage),
-        *proof.alarm_findings(what.alarms, what.sights, what.window, what.coverage, would=would_have(run, what, now)),
+        *proof.alarm_findings(what.alarms, what.sights, what.window, what.coverage, would=would_have(run, what)),
     ]
     if len(proposals):
         found.append(proof.unalarmed_finding(proposals, lacks, what.window, what.coverage))

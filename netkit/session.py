@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -58,7 +59,8 @@ _CONFIG = botocore.config.Config(retries={"mode": "standard", "max_attempts": 8}
 class Session:
     """An account and region that answers, and how to reach it. Made by connect() only.
 
-    `target` is for people to read; no code outside of connect() asks it.
+    `target` is for people to read; no code outside of connect() asks it. `clock` says what the time is there: the sandbox's
+    world has an end, and does not age.
     """
 
     target: str
@@ -66,6 +68,11 @@ class Session:
     region: str
     caller: str
     boto3: boto3.Session
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), compare=False, repr=False)
+
+    def now(self) -> datetime:
+        """The time (UTC) as of which the account is looked at."""
+        return self.clock()
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service, one per session, service and region."""
@@ -169,7 +176,7 @@ def _sandbox(region: str) -> Session:
     where = sandbox.ensure()
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}  # moto asks for some, and checks none
     session = boto3.Session(botocore_session=_isolated(where.endpoint), region_name=region, **keys)
-    return Session("sandbox", where.account_id, region, "the sandbox", session)
+    return Session("sandbox", where.account_id, region, "the sandbox", session, lambda: sandbox.WORLD_END)
 
 
 def _isolated(endpoint: str) -> botocore.session.Session:

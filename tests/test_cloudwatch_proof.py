@@ -56,8 +56,8 @@ def points(**ends: str) -> pd.DataFrame:
     rows = []
     for label, span in ends.items():
         first, _, last = span.partition("-")
-        rows += [(label.removeprefix("r"), DAY.start + pd.Timedelta(minutes=at), 1.0) for at in range(int(first), int(last) + 1)]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["label", "time", "value"])
+        rows += [(label.removeprefix("r"), DAY.start + pd.Timedelta(minutes=at), 1.0, 60) for at in range(int(first), int(last) + 1)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["label", "time", "value", "period_s"])
     return frame.assign(time=pd.to_datetime(frame["time"], utc=True))
 
 

@@ -65,16 +65,17 @@ def arrivals(
 ) -> pd.DataFrame:
     """What arrived within a window: ARRIVAL_COLUMNS, first and last (UTC) the times of the first and last point.
 
-    expected: promised(); points: label (the row's index in expected as text), time. state is arrived, stopped (no point in
+    expected: promised(); points: label (the row's index in expected as text), time, period_s. state is arrived, stopped (no point in
     the last five intervals, at least five minutes), unnamed (it carries no InstanceId) or missing, with the likely cause.
     """
     spans = points.groupby("label")["time"].agg(["min", "max"]) if len(points) else pd.DataFrame(columns=["min", "max"])
+    period = int(points["period_s"].max()) if len(points) else 0
     sending = {str(expected.loc[int(label), "instance_id"]) for label in spans.index}
     held = hosts.set_index("instance_id")
     rows = []
     for index, row in zip(expected.index, expected.to_dict("records"), strict=True):
         first, last = spans.loc[str(index)] if str(index) in spans.index else (pd.NaT, pd.NaT)
-        state = _state(row["dimensions"], first, last, int(row["interval_s"]), bool(row["waited"]), window)
+        state = _state(row["dimensions"], first, last, int(row["interval_s"]), period, bool(row["waited"]), window)
         cause = _metric_cause(config, state, str(row["instance_id"]), held, sending, last)
         rows.append((row["instance_id"], row["metric"], row["dimensions"], state, first, last, cause))
     return _timed(pd.DataFrame(rows, columns=list(ARRIVAL_COLUMNS)))
@@ -84,10 +85,10 @@ def _timed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: pd.to_datetime(frame[name], utc=True) for name in ("first", "last")})
 
 
-def _state(pairs: Pairs, first: Any, last: Any, interval_s: int, waited: bool, window: Window) -> str:
+def _state(pairs: Pairs, first: Any, last: Any, interval_s: int, period_s: int, waited: bool, window: Window) -> str:
     if not pairs or pd.isna(first):
         return "missing"
-    if (window.end - last).total_seconds() > max(SILENT_AFTER * interval_s, _AT_LEAST_S) + interval_s:
+    if (window.end - last).total_seconds() > max(SILENT_AFTER * interval_s, _AT_LEAST_S) + max(interval_s, period_s):
         return "stopped"
     return "arrived" if waited else "unnamed"
 

@@ -55,7 +55,7 @@ def metric_data(
 
     Raises InputError for a window that CloudWatch has forgotten, AwsError where it could not answer one of the queries.
     """
-    at = now or datetime.now(UTC)
+    at = now or session.now()
     named = dict(queries) if isinstance(queries, Mapping) else {f"q{number}": one for number, one in enumerate(queries)}
     if any(one.expression for one in named.values()) and (
         not isinstance(queries, Mapping) or len(named) > MOST_QUERIES
@@ -182,21 +182,14 @@ def log_groups(session: Session, prefix: str = "") -> pd.DataFrame:
     return frame.sort_values("group", ignore_index=True)
 
 
-def log_streams(session: Session, group: str, prefix: str = "") -> pd.DataFrame:
-    """The streams of a log group: STREAM_COLUMNS by name, with the times (UTC) of their first and last event.
+def log_streams(session: Session, group: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """The streams of a log group, or those of these names: STREAM_COLUMNS by name, with the times (UTC) of their first and last event.
 
     The last event is read, one call for each stream, as DescribeLogStreams may say it up to an hour late. A group that is not
     there has no streams.
     """
-    chosen = {"logStreamNamePrefix": prefix} if prefix else {}
-    try:
-        found = session.pages("logs", "describe_log_streams", "logStreams", logGroupName=group, **chosen)
-    except AwsError as error:
-        if error_code(error) != "ResourceNotFoundException":
-            raise
-        found = []
     rows = []
-    for one in found:
+    for one in _described_streams(session, group, names):
         request = {"logGroupName": group, "logStreamName": one["logStreamName"], "limit": 1, "startFromHead": False}
         newest = session.call("logs", "get_log_events", **request)["events"]
         last = newest[-1]["timestamp"] if newest else one.get("lastEventTimestamp")
@@ -205,6 +198,20 @@ def log_streams(session: Session, group: str, prefix: str = "") -> pd.DataFrame:
     for name in ("first", "last"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
     return frame.sort_values("stream", ignore_index=True)
+
+
+def _described_streams(session: Session, group: str, names: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Streams as AWS describes them; by name with a call for each, since a group may have very many."""
+    chosen = [{}] if names is None else [{"logStreamNamePrefix": one} for one in dict.fromkeys(names)]
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        for request in chosen:
+            held = session.pages("logs", "describe_log_streams", "logStreams", logGroupName=group, **request)
+            found |= {one["logStreamName"]: one for one in held if names is None or one["logStreamName"] in names}
+    except AwsError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+    return list(found.values())
 
 
 def log_events(session: Session, group: str, window: Window, *, pattern: str = "", most: int = 10_000) -> pd.DataFrame:

@@ -18,10 +18,13 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from netkit.errors import SandboxError
 
+WORLD_END = datetime(2026, 11, 20, tzinfo=UTC)
+"""The end of what the sandbox's world has done; its data lie in the two days before, and do not age."""
 _START_S = 180
 
 

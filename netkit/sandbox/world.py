@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 
 from netkit.flowlogs.fields import INVESTIGATION
 from netkit.flowlogs.table import FlowLogSpec
+from netkit.sandbox import WORLD_END
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 BUCKET, RESULTS_BUCKET, DATABASE, WORKGROUP = (
@@ -28,7 +29,7 @@ BUCKET, RESULTS_BUCKET, DATABASE, WORKGROUP = (
 )
 LOG_GROUP = "/netkit/sandbox/bad-day"
 LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/netkit-sandbox-flow-logs"
-START, END = datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
+START, END = WORLD_END - timedelta(days=2), WORLD_END
 NAMES = (
     "bad-day",
     "quiet",

@@ -1,0 +1,104 @@
+"""What notebook 10 asks, where the notebook itself does not come: old windows, coarse points, paths, error lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from inprocess import account
+
+from netkit import cloudwatch_check as check
+from netkit.cloudwatch import read
+from netkit.cloudwatch.alarms import AlarmSpec
+from netkit.cloudwatch.metrics import MetricQuery
+from netkit.errors import InputError, SourceError
+from netkit.model import Window
+from netkit.sandbox import WORLD_END, cloudwatch_lab, world
+from netkit.session import Session
+
+DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
+LABS = {lab.name: lab for lab in cloudwatch_lab.LABS}
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    with pytest.MonkeyPatch.context() as patch, account(patch) as found:
+        world.seed_all()
+        yield replace(found, clock=lambda: WORLD_END)
+
+
+def run_of(session: Session) -> Any:
+    return SimpleNamespace(session=session, window=DAY)
+
+
+def later(session: Session, *moment: int) -> Any:
+    return run_of(replace(session, clock=lambda: datetime(*moment, tzinfo=UTC)))  # type: ignore[misc,arg-type]
+
+
+def test_an_old_window_is_read_by_the_points_that_are_still_kept(session: Session) -> None:
+    instance = next(iter(LABS["healthy"].instances))
+    query = MetricQuery("AWS/EC2", "StatusCheckFailed", {"InstanceId": instance}, "Maximum")
+    for moment, period in (((2026, 11, 21), 60), ((2026, 12, 20), 300), ((2027, 3, 1), 3600)):
+        found = read.metric_data(later(session, *moment).session, [query], DAY)
+        assert set(found["period_s"]) == {period} and len(found) == 86_400 // period
+    with pytest.raises(InputError, match="keeps no points"):
+        read.metric_data(later(session, 2028, 6, 1).session, [query], DAY)
+
+
+def test_an_alarm_is_not_replayed_on_coarser_points_than_its_own(session: Session) -> None:
+    lab = LABS["alarm-firing"]
+    (record,) = read.alarm_records(session, names=["alarm-firing-errors"])
+    spec = AlarmSpec.of(record)
+    done = check.replayed(run_of(session), spec, ())
+    assert done is not None and done.fired["time"].iloc[0] == datetime(2026, 11, 19, 9, 55, tzinfo=UTC)
+    assert check.replayed(later(session, 2026, 12, 20), spec, ()) is not None, "five minutes are kept for 63 days"
+    assert check.replayed(later(session, 2027, 3, 1), spec, ()) is None
+    assert check.would_fire(later(session, 2027, 3, 1), [spec])["state"].tolist() == ["no points"]
+    assert lab.namespace == spec.namespace
+
+
+def test_an_agent_is_judged_by_coarse_points_too(session: Session) -> None:
+    lab = LABS["agent-silent"]
+    hosts = read.hosts(session, tags={"netkit:lab": lab.name})
+    for run in (run_of(session), later(session, 2026, 12, 20), later(session, 2027, 3, 1)):
+        found = check.monitored(run, hosts, lab.config(), lab.parameter, f"{lab.name}-")
+        states = found.arrivals.groupby("instance_id")["state"].unique().map(list).to_dict()
+        named = {name: states[instance] for instance, name in lab.instances.items()}
+        assert named == {"web-2": ["stopped"], "app-2": ["arrived"], "app-3": ["missing"]}
+
+
+def test_the_path_between_two_ends_has_the_gateway(session: Session) -> None:
+    found = check.proposed(run_of(session), [], ["app-1", "151.101.64.81", "443", "shop-quiet"])
+    gateway, instance = world.ident("quiet", "nat-gateway", "nat"), world.ident("quiet", "app-1", "i")
+    assert set(found.loc[found["type"] == "nat-gateway", "id"]) == {gateway}
+    assert set(found.loc[found["type"] == "instance", "id"]) == {instance}
+    by_hand = check.proposed(run_of(session), [f"nat-gateway {gateway}"], [])
+    assert by_hand["metric"].tolist() == ["ErrorPortAllocation", "PacketsDropCount"]
+    assert len(check.lacking(run_of(session), found)) == len(found)
+    for ends, lines in ((["app-1"], []), (["a", "b", "https"], []), ([], ["nat-gateway"])):
+        with pytest.raises(InputError):
+            check.proposed(run_of(session), lines, ends)
+
+
+def test_error_lines_are_told_by_what_they_say(session: Session) -> None:
+    lines = check.error_lines(run_of(session), LABS["alarm-firing"].group, "ERROR")
+    assert lines["message"].tolist() == ["ERROR could not connect to 10.0.20.5:5432: timed out after 3 s"]
+    assert lines["streams"].tolist() == [3] and lines["first"].iloc[0] == datetime(2026, 11, 19, 9, 40, 14, tzinfo=UTC)
+    assert check.error_lines(run_of(session), "/no/such/group", "ERROR").empty
+
+
+def test_what_is_not_there_is_named(session: Session) -> None:
+    with pytest.raises(SourceError, match="no such instance"):
+        check.hosts(run_of(session), [], "netkit:lab:none")
+    with pytest.raises(InputError, match="no instance was chosen"):
+        check.hosts(run_of(session), [], "")
+    what = check.monitored(
+        run_of(session), read.hosts(session, tags={"netkit:lab": "healthy"}), LABS["healthy"].config(), "", "healthy-"
+    )
+    with pytest.raises(SourceError, match="no alarm 'nothing'"):
+        check.life(run_of(session), what, "nothing")
+    assert not what.stored and check.life(run_of(session), what).name.startswith("healthy-")  # type: ignore[union-attr]
