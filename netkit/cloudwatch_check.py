@@ -190,9 +190,11 @@ def dashboard_points(run: Run, body: Mapping[str, Any]) -> pd.DataFrame:
         raise InputError("a dashboard is drawn for a window", hint='window_start "last 3h"')
     parts = []
     asked = queries(body)
-    for widget in dict.fromkeys(one.widget for one in asked):
-        named = {one.key: one.query for one in asked if one.widget == widget}
-        parts.append(read.metric_data(run.session, named, run.window).assign(widget=widget))
+    # An expression can only name what is asked with it, so each widget and region is a question of its own.
+    for widget, region in dict.fromkeys((one.widget, one.region) for one in asked):
+        named = {one.key: one.query for one in asked if (one.widget, one.region) == (widget, region)}
+        session = run.session.in_region(region) if region else run.session
+        parts.append(read.metric_data(session, named, run.window).assign(widget=widget))
     columns = ["widget", *read.POINT_COLUMNS]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -348,7 +350,7 @@ def life(run: Run, what: Monitored, name: str = "") -> Life | None:
         return None
     record = (chosen or order)[0]
     history = read.alarm_history(run.session, str(record["AlarmName"]))
-    spec = None if "AlarmRule" in record else AlarmSpec.of(record)
+    spec = _spec_of(record)
     if spec is None or spec.kind != "metric":
         return Life(record, history, None, "only an alarm on one metric is replayed here")
     done = replayed(run, spec, spec.dimensions)
@@ -358,6 +360,14 @@ def life(run: Run, what: Monitored, name: str = "") -> Life | None:
         done,
         "" if done else "its metric has no points in the window, or none of the alarm's period any more",
     )
+
+
+def _spec_of(record: Mapping[str, Any]) -> AlarmSpec | None:
+    """A described alarm as one of ours; None for a composite one, one on a query, and whatever AWS takes that is not known here."""
+    try:
+        return None if "AlarmRule" in record else AlarmSpec.of(record)
+    except InputError:
+        return None
 
 
 def replayed(run: Run, spec: AlarmSpec, dimensions: Iterable[tuple[str, str]]) -> Replay | None:  # fmt: skip
@@ -380,9 +390,10 @@ def would_have(run: Run, what: Monitored) -> dict[str, str]:
     records = {str(one["AlarmName"]): one for one in what.records}
     for row in what.sights.to_dict("records"):
         record = records[str(row["alarm"])]
-        if row["state"] != "other-dimensions" or not record.get("MetricName"):
+        spec = _spec_of(record)
+        if row["state"] != "other-dimensions" or spec is None or spec.kind != "metric":
             continue
-        done = replayed(run, AlarmSpec.of(record), row["sent_with"])
+        done = replayed(run, spec, row["sent_with"])
         fired = done.fired if done else pd.DataFrame()
         said[str(row["alarm"])] = (
             f"on the metric that is sent it would have fired {len(fired)} times, first at {fired['time'].iloc[0]:%Y-%m-%d %H:%MZ}"

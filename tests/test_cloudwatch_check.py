@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,8 @@ from netkit import cloudwatch_check as check
 from netkit.cloudwatch import read
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.metrics import MetricQuery
-from netkit.errors import InputError, SourceError
+from netkit.cloudwatch.provision import plan_alarms
+from netkit.errors import AccessError, InputError, SourceError
 from netkit.model import Window
 from netkit.sandbox import WORLD_END, cloudwatch_lab, world
 from netkit.session import Session
@@ -102,3 +104,42 @@ def test_what_is_not_there_is_named(session: Session) -> None:
     with pytest.raises(SourceError, match="no alarm 'nothing'"):
         check.life(run_of(session), what, "nothing")
     assert not what.stored and check.life(run_of(session), what).name.startswith("healthy-")  # type: ignore[union-attr]
+
+
+def test_an_alarm_of_an_unknown_form_stops_nothing(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = {"AlarmName": "healthy-query", "StateValue": "ALARM", "EvaluationCriteria": {"PromQLCriteria": {"Query": "up"}}, "AlarmActions": []}  # fmt: skip
+    real = Session.call
+
+    def called(self: Session, service: str, operation: str, **request: Any) -> Any:
+        answer = real(self, service, operation, **request)
+        return (
+            answer | {"MetricAlarms": [*answer["MetricAlarms"], strange]} if operation == "describe_alarms" else answer
+        )
+
+    monkeypatch.setattr(Session, "call", called)
+    hosts = read.hosts(session, tags={"netkit:lab": "healthy"})
+    what = check.monitored(run_of(session), hosts, LABS["healthy"].config(), "", "healthy-")
+    life = check.life(run_of(session), what)
+    assert life is not None and life.name == "healthy-query" and life.replay is None and life.why
+    spec = AlarmSpec(name="healthy-query", namespace="S", metric="M", statistic="Sum", period=60, threshold=1)
+    (conflict,) = plan_alarms(replace(session), [spec], folder=tmp_path).conflicts
+    assert "PromQL" in conflict.difference[0]
+
+
+def test_what_systems_manager_may_not_say_is_no_cause(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Session.pages
+
+    def denied(self: Session, service: str, operation: str, key: str, **request: Any) -> Any:
+        if operation == "describe_instance_information":
+            raise AccessError("AWS denied ssm:describe_instance_information (AccessDeniedException): no")
+        return real(self, service, operation, key, **request)
+
+    monkeypatch.setattr(Session, "pages", denied)
+    lab = LABS["agent-silent"]
+    hosts = read.hosts(session, tags={"netkit:lab": lab.name})
+    assert hosts["managed"].tolist() == [None, None, None]
+    found = check.monitored(run_of(session), hosts, lab.config(), lab.parameter, f"{lab.name}-")
+    causes = " ".join(found.arrivals["cause"])
+    assert "does not run" in causes and "Systems Manager does not know it" not in causes

@@ -112,9 +112,9 @@ def _host_cause(instance: str, hosts: pd.DataFrame, sending: set[str]) -> str:
         return f"the instance is {host['state']}"
     if not host["profile"]:
         return "it has no instance profile, so its agent may not send: attach a role with CloudWatchAgentServerPolicy"
-    if not host["managed"]:
+    if host["managed"] is not None and not host["managed"]:
         return "Systems Manager does not know it, so neither agent nor configuration came by it: AmazonSSMManagedInstanceCore, and its own agent"
-    if host["ping"] != "Online":
+    if host["ping"] not in ("Online", ""):
         return f"Systems Manager says {host['ping']}: the host has lost its way to AWS, or hangs"
     others = sending - {instance}
     return (

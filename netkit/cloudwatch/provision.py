@@ -517,7 +517,10 @@ def _find_alarm(spec: AlarmSpec | CompositeSpec, operation: str, replace: bool) 
         kind = CompositeSpec if "AlarmRule" in record else AlarmSpec
         if kind is not type(spec):
             return Found(Action.CONFLICT, "an alarm of that name is of another kind", record, ("metric and composite alarms cannot replace each other",))  # fmt: skip
-        there = _words(kind.of(record).request())
+        try:
+            there = _words(kind.of(record).request())
+        except InputError as unknown:  # an alarm on a query, or whatever AWS takes that is not known here
+            return Found(Action.CONFLICT, "an alarm of that name is of a form that is not known here", record, (unknown.what,))  # fmt: skip
         asked = _words(spec.request())
         lines = tuple(_differences(there, asked))
         if not lines:

@@ -38,6 +38,7 @@ STREAM_COLUMNS = ("group", "stream", "first", "last")
 EVENT_COLUMNS = ("time", "group", "stream", "message")
 HOST_COLUMNS = ("instance_id", "name", "state", "private_dns", "address", "profile", "managed", "ping")
 MOST_QUERIES = 500
+ALARM_TYPES = ["MetricAlarm", "CompositeAlarm"]  # AWS answers the first only unless both are named
 
 
 # ------------------------------------------------------------------------------------------------------------- metrics
@@ -114,7 +115,7 @@ def alarm_records(session: Session, *, prefix: str = "", names: Sequence[str] = 
     records: list[dict[str, Any]] = []
     token: dict[str, str] = {}
     while True:  # boto3's paginator answers two lists by two keys, one of which pages() would lose
-        answer = session.call("cloudwatch", "describe_alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"], **chosen, **token)  # fmt: skip
+        answer = session.call("cloudwatch", "describe_alarms", AlarmTypes=ALARM_TYPES, **chosen, **token)  # fmt: skip
         records += [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
         if not answer.get("NextToken"):
             return records
@@ -151,7 +152,9 @@ def alarm_history(session: Session, name: str, window: Window | None = None) -> 
     previous, state and reason are of a StateUpdate. CloudWatch keeps 30 days of history.
     """
     span = {"StartDate": window.start, "EndDate": window.end} if window else {}
-    found = session.pages("cloudwatch", "describe_alarm_history", "AlarmHistoryItems", AlarmName=name, **span)
+    found = session.pages(
+        "cloudwatch", "describe_alarm_history", "AlarmHistoryItems", AlarmName=name, AlarmTypes=ALARM_TYPES, **span
+    )
     rows = []
     for one in found:
         data = json.loads(one.get("HistoryData") or "{}")
@@ -343,8 +346,9 @@ def _typed(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
 def hosts(session: Session, *, ids: Sequence[str] = (), tags: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Instances by id, or by all of these tags: HOST_COLUMNS by id; managed and ping as Systems Manager says.
 
-    ping is Online, ConnectionLost, Inactive, or "" where the instance is not managed. Raises InputError where neither is
-    given, or for a malformed id; SourceError where there is none.
+    ping is Online, ConnectionLost, Inactive, or "" where the instance is not managed; managed is None where that may not be
+    asked. Instances that are terminated are left out. Raises InputError where neither is given, or for a malformed id;
+    SourceError where there is none.
     """
     if bool(ids) == bool(tags):
         raise InputError("hosts are chosen by ids or by tags", hint="one of the two")
@@ -353,18 +357,16 @@ def hosts(session: Session, *, ids: Sequence[str] = (), tags: Mapping[str, str] 
             raise InputError(f"{one!r} is no id of an instance", hint="as i-0123456789abcdef0")
     chosen: dict[str, Any] = {"InstanceIds": list(ids)} if ids else {"Filters": [{"Name": f"tag:{key}", "Values": [value]} for key, value in (tags or {}).items()]}  # fmt: skip
     reservations = session.pages("ec2", "describe_instances", "Reservations", **chosen)
-    found = [one for held in reservations for one in held["Instances"]]
+    found = [one for held in reservations for one in held["Instances"] if one["State"]["Name"] not in ("terminated", "shutting-down")]  # fmt: skip
     if not found:
         raise SourceError("there is no such instance", subject=", ".join([*ids, *(f"{key}={value}" for key, value in (tags or {}).items())]), hint="check region and tags")  # fmt: skip
-    pings = {
-        one["InstanceId"]: str(one.get("PingStatus", ""))
-        for one in session.pages("ssm", "describe_instance_information", "InstanceInformationList")
-    }
+    known, coverage = session.read("ssm", "describe_instance_information", "InstanceInformationList")
+    pings = {one["InstanceId"]: str(one.get("PingStatus", "")) for one in known}
     rows = [
         (
             one["InstanceId"], next((tag["Value"] for tag in one.get("Tags", ()) if tag["Key"] == "Name"), ""), one["State"]["Name"],
             one.get("PrivateDnsName", ""), one.get("PrivateIpAddress", ""), one.get("IamInstanceProfile", {}).get("Arn", ""),
-            one["InstanceId"] in pings, pings.get(one["InstanceId"], ""),
+            None if coverage.state == "denied" else one["InstanceId"] in pings, pings.get(one["InstanceId"], ""),
         )
         for one in found
     ]  # fmt: skip
