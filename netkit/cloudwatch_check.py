@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -27,12 +27,13 @@ from netkit.cloudwatch.metrics import MetricQuery, Prepared
 from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
 from netkit.cloudwatch.replay import Replay, propose, replay
-from netkit.errors import InputError, SourceError
+from netkit.errors import AccessError, InputError, SourceError
 from netkit.model import Coverage, Finding, Window, check_retention
 from netkit.notebook import Run
 from netkit.plan import Plan
 from netkit.reach.read import collect
 from netkit.reach.trace import trace
+from netkit.session import Session
 
 # ------------------------------------------------------------------------------------------------------ who and with what
 
@@ -100,29 +101,51 @@ class Monitored:
 def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], parameter: str, prefix: str) -> Monitored:  # fmt: skip
     """What has arrived, as of the window's end, of what the configuration in force promises, and the alarms by their prefix.
 
-    Raises InputError without a window; AccessError where the metrics may not be listed: nothing could be said then.
+    What may not be read is a Coverage row of state denied (Metrics, MetricAlarms, logStreams). Raises InputError without a window.
     """
     if run.window is None:
         raise InputError("monitoring is judged for a window", hint='window_start "last 3h"')
-    session = run.session
+    session, window = run.session, run.window
     held = read.agent_config(session, parameter) if parameter else None
     used = held or config
-    records = tuple(read.alarm_records(session, prefix=prefix))
-    own = str(used.get("metrics", {}).get("namespace", "CWAgent"))
+    none: list[dict[str, Any]] = []
+    records, alarms_seen = _kept(session, "MetricAlarms", lambda: read.alarm_records(session, prefix=prefix), none)
+    streams, streams_seen = _kept(session, "logStreams", lambda: _streams(run, used, list(found["instance_id"])), pd.DataFrame(columns=list(read.STREAM_COLUMNS)))  # fmt: skip
+    nothing = pd.DataFrame(columns=list(read.LISTED_COLUMNS)), pd.DataFrame(columns=list(proof.ARRIVAL_COLUMNS))
+    (listed, arrived), metrics_seen = _kept(
+        session, "Metrics", lambda: _arrived(session, used, found, records, window), nothing
+    )
+    seen = (metrics_seen, alarms_seen, streams_seen)
+    return Monitored(found, used, held is not None, listed, streams, tuple(records), window, seen, arrived)
+
+
+T = TypeVar("T")
+
+
+def _kept(session: Session, table: str, look: Callable[[], T], nothing: T) -> tuple[T, Coverage]:
+    """What a read gives, or nothing and a row that says it was denied: what may not be seen is not absent."""
+    try:
+        return look(), Coverage(session.account_id, session.region, table, "ok")
+    except AccessError as denied:
+        return nothing, Coverage(session.account_id, session.region, table, "denied", note=denied.what)
+
+
+def _arrived(
+    session: Session, config: Mapping[str, Any], found: pd.DataFrame, records: Sequence[Mapping[str, Any]], window: Window
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """The metrics that are listed, and what of the promised ones has arrived."""
+    own = str(config.get("metrics", {}).get("namespace", "CWAgent"))
     others = {(str(one.get("Namespace", "")), str(one["MetricName"])) for record in records for one in proof.metrics_of(record)}  # fmt: skip
     # Of other namespaces only what alarms are over: AWS/EC2 alone may have tens of thousands.
     parts = [read.list_metrics(session, own), *(read.list_metrics(session, space, metric=name) for space, name in sorted(others) if space != own)]  # fmt: skip
     listed = pd.concat(parts, ignore_index=True)
-    streams = _streams(run, used, list(found["instance_id"]))
-    seen = (Coverage(session.account_id, session.region, "Metrics", "ok", len(listed)),)
-    expected = proof.promised(used, found, listed)
-    asked = {
-        str(index): MetricQuery(row["namespace"], row["metric"], row["dimensions"], "SampleCount", _period(int(row["interval_s"])), str(index))
+    expected = proof.promised(config, found, listed)
+    asked = [
+        MetricQuery(row["namespace"], row["metric"], row["dimensions"], "SampleCount", _period(int(row["interval_s"])), str(index))
         for index, row in zip(expected.index, expected.to_dict("records"), strict=True) if row["dimensions"]
-    }  # fmt: skip
-    points = read.metric_data(session, list(asked.values()), run.window) if asked else pd.DataFrame(columns=list(read.POINT_COLUMNS))  # fmt: skip
-    arrived = proof.arrivals(used, found, expected, points, run.window)
-    return Monitored(found, used, held is not None, listed, streams, records, run.window, seen, arrived)
+    ]  # fmt: skip
+    points = read.metric_data(session, asked, window) if asked else pd.DataFrame(columns=list(read.POINT_COLUMNS))
+    return listed, proof.arrivals(config, found, expected, points, window)
 
 
 def _period(interval_s: int) -> int:
@@ -229,7 +252,8 @@ def log_tables(run: Run, body: Mapping[str, Any], *, rows: int = 5, budget_usd: 
 def by_hand(config: Mapping[str, Any], parameter: str, region: str, system: str = "amazon_linux") -> str:
     """What to type on a host: install, give it the parameter's configuration, look at its state; and what is doubtful in that."""
     doubts = [f"# {one.level}: {one.path}: {one.message}" for one in check_agent_config(config)]
-    lines = [*install_commands(system, region=region), start_command(parameter, system), status_command(system)]
+    start = [start_command(parameter, system)] if parameter else []
+    lines = [*install_commands(system, region=region), *start, status_command(system)]
     return "\n".join([*doubts, *lines])
 
 
@@ -275,8 +299,13 @@ def proposals(run: Run, what: Life | None) -> pd.DataFrame | None:
 
 
 def lacking(run: Run, proposals: pd.DataFrame) -> pd.DataFrame:
-    """Of proposed metrics those that no alarm of the account and region watches; proposed_specs() makes a plan of them."""
-    return unalarmed(proposals, read.alarm_records(run.session)) if len(proposals) else proposals
+    """Of proposed metrics those that no alarm of the account and region watches; proposed_specs() makes a plan of them.
+
+    All of them where the alarms may not be read; the findings then say nothing of it.
+    """
+    none: list[dict[str, Any]] = []
+    records = _kept(run.session, "MetricAlarms", lambda: read.alarm_records(run.session), none)[0] if len(proposals) else none  # fmt: skip
+    return unalarmed(proposals, records)
 
 
 def plans(
@@ -286,13 +315,15 @@ def plans(
 ) -> dict[str, Plan]:  # fmt: skip
     """All plans of a notebook by what they are for, made before the first of them is applied: log group, agent, alarms, dashboard.
 
-    So whatever AWS would refuse in any of them is told before anything is made. Raises InputError.
+    So whatever AWS would refuse in any of them is told before anything is made; what is "" or empty has no plan. Raises
+    InputError, and AccessError where what is there may not be read.
     """
     ledgers, made = run.folder / "ledger", {}
     if log_group:
         errors = MetricFilter("errors", pattern, namespace, "Errors")
         made["log group"] = plan_log_group(run.session, log_group, retention_days=retention_days, filters=[errors], folder=ledgers)  # fmt: skip
-    made["agent"] = plan_agent(run.session, config, parameter, list(found["instance_id"]), install=install, role=role, replace=replace, folder=ledgers)  # fmt: skip
+    if parameter:
+        made["agent"] = plan_agent(run.session, config, parameter, list(found["instance_id"]), install=install, role=role, replace=replace, folder=ledgers)  # fmt: skip
     if specs:
         made["alarms"] = plan_alarms(run.session, specs, name=name, topic=topic, email=email, rule=rule, replace=replace, folder=ledgers)  # fmt: skip
     if board:
@@ -462,12 +493,18 @@ def findings(
     log_group: str = "",
 ) -> list[Finding]:  # fmt: skip
     """Everything that the notebook says: agents, logs, alarms, the path, error lines, and plans that meet something else."""
-    found = [
-        *proof.agent_findings(what.arrivals, what.logs, what.window, what.coverage),
-        *proof.alarm_findings(what.alarms, what.sights, what.window, what.coverage, would=would_have(run, what)),
-    ]
-    if len(proposals):
-        found.append(proof.unalarmed_finding(proposals, lacks, what.window, what.coverage))
+    metrics, alarms, streams = (one.state != "denied" for one in what.coverage)
+    rests = dict(zip(("metrics", "alarms", "streams"), what.coverage, strict=True))
+    found = [proof.denied_finding(one) for one in what.coverage if one.state == "denied"]
+    if metrics:
+        found += proof.agent_findings(what.arrivals, what.window, (rests["metrics"],))
+    if streams:
+        found += proof.log_findings(what.logs, what.window, (rests["streams"],))
+    if alarms:
+        seen = what.sights if metrics else what.sights.iloc[:0]
+        found += proof.alarm_findings(what.alarms, seen, what.window, (rests["alarms"],), would=would_have(run, what) if metrics else None)  # fmt: skip
+    if len(proposals) and alarms:
+        found.append(proof.unalarmed_finding(proposals, lacks, what.window, (rests["alarms"],)))
     if len(lines):
         found.append(_error_finding(lines, log_group, what.window))
     return [*found, *_conflicts(plans)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from inprocess import account
 
@@ -143,3 +144,41 @@ def test_what_systems_manager_may_not_say_is_no_cause(session: Session, monkeypa
     found = check.monitored(run_of(session), hosts, lab.config(), lab.parameter, f"{lab.name}-")
     causes = " ".join(found.arrivals["cause"])
     assert "does not run" in causes and "Systems Manager does not know it" not in causes
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("list_metrics", "CW-AGENT-SILENT"),
+        ("describe_alarms", "CW-ALARM-FIRING"),
+        ("describe_log_streams", "CW-LOG-SILENT"),
+    ],
+)
+def test_what_may_not_be_read_is_not_taken_for_absent(
+    operation: str, code: str, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a lab in which things are silent: without the right to see, nothing is confirmed of them."""
+    lab = LABS["agent-silent"]
+    hosts = read.hosts(session, tags={"netkit:lab": lab.name})
+    pages, call = Session.pages, Session.call
+
+    def denied(real: Any) -> Any:
+        def wrapped(self: Session, service: str, asked: str, *rest: Any, **request: Any) -> Any:
+            if asked == operation:
+                raise AccessError(f"AWS denied {service}:{asked} (AccessDenied): no")
+            return real(self, service, asked, *rest, **request)
+
+        return wrapped
+
+    monkeypatch.setattr(Session, "pages", denied(pages))
+    monkeypatch.setattr(Session, "call", denied(call))
+    run = run_of(session)
+    what = check.monitored(run, hosts, lab.config(), lab.parameter, f"{lab.name}-")
+    proposals = check.proposed(run, ["nat-gateway nat-0123456789abcdef0"], [])
+    found = check.findings(run, what, {}, pd.DataFrame(), proposals, check.lacking(run, proposals))
+    mine = [one for one in found if one.code == code]
+    assert [one.status for one in mine] == ["inconclusive"] and "may not be read" in mine[0].claim
+    if operation == "describe_alarms":
+        assert not [one for one in found if one.code in ("CW-METRIC-UNALARMED", "CW-ALARM-MUTE", "CW-ALARM-NO-DATA")]
+    if operation == "list_metrics":
+        assert not [one for one in found if one.code == "CW-DIMENSION-MISMATCH"]

@@ -101,7 +101,7 @@ def test_a_silent_host_has_the_likeliest_cause(change: dict[str, Any], cause: st
     found = arrived(CONFIG, hosts, listed(*full(WEB), *full(APP)), points(r0="0-1439", r1="0-1439", r2="0-700", r3="0-700"))  # fmt: skip
     assert found["state"].tolist() == ["arrived", "arrived", "stopped", "stopped"]
     assert cause in found["cause"].iloc[2] and "since 2026-11-19 11:40Z" in found["cause"].iloc[2]
-    (finding, *_) = proof.agent_findings(found, proof.log_arrivals(CONFIG, hosts, streams(), DAY), DAY)
+    (finding, *_) = proof.agent_findings(found, DAY)
     assert (finding.code, finding.status, finding.subject) == ("CW-AGENT-SILENT", "confirmed", (APP,))
     assert "since 2026-11-19 11:40Z" in finding.claim and finding.next_step
 
@@ -111,7 +111,7 @@ def test_a_plugin_that_does_not_run_is_not_the_whole_agent() -> None:
     found = arrived(CONFIG, HOSTS, there, points(r0="0-1439", r1="0-1439", r2="0-1439"))
     assert found["state"].tolist() == ["arrived", "arrived", "arrived", "missing"]
     assert "sends other metrics" in found["cause"].iloc[3]
-    (finding, *_) = proof.agent_findings(found, proof.log_arrivals(CONFIG, HOSTS, streams(), DAY), DAY)
+    (finding, *_) = proof.agent_findings(found, DAY)
     assert (finding.severity, finding.subject) == ("medium", (APP,)) and "1 of 2" in finding.claim
 
 
@@ -139,7 +139,8 @@ def test_a_log_without_its_stream_names_the_user_that_may_not_read_it() -> None:
     logs = proof.log_arrivals(CONFIG, HOSTS, there, DAY)
     assert logs["state"].tolist() == ["arrived", "missing"]
     assert "cwagent, which may not be allowed to read /var/log/httpd/access_log" in logs["cause"].iloc[1]
-    findings = proof.agent_findings(arrived(CONFIG, HOSTS, listed(*full(WEB), *full(APP)), points(r0="0-1439", r1="0-1439", r2="0-1439", r3="0-1439")), logs, DAY)  # fmt: skip
+    well = arrived(CONFIG, HOSTS, listed(*full(WEB), *full(APP)), points(r0="0-1439", r1="0-1439", r2="0-1439", r3="0-1439"))  # fmt: skip
+    findings = [*proof.agent_findings(well, DAY), *proof.log_findings(logs, DAY)]
     assert codes(findings) == [("CW-AGENT-SILENT", "refuted"), ("CW-LOG-SILENT", "confirmed")]
 
 

@@ -58,3 +58,7 @@ def test_a_frame_of_components_and_an_empty_path() -> None:
     assert path_alarms([("network-interface", "eni-1")]).empty
     with pytest.raises(InputError, match="no column id"):
         path_alarms(frame.drop(columns="id"))
+
+
+def test_no_hop_has_no_lack() -> None:
+    assert list(unalarmed(path_alarms([]), []).columns) == list(path_alarms([]).columns)

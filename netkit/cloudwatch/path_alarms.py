@@ -163,7 +163,8 @@ def unalarmed(proposals: pd.DataFrame, alarms: Iterable[Mapping[str, Any]]) -> p
     """
     watched = {one for record in alarms for one in _watched(record)}
     keys = [(row["namespace"], row["metric"], frozenset(row["dimensions"])) for row in proposals.to_dict("records")]
-    return proposals[[key not in watched for key in keys]].reset_index(drop=True)
+    lacks = pd.Series([key not in watched for key in keys], index=proposals.index, dtype=bool)
+    return proposals[lacks].reset_index(drop=True)
 
 
 def _watched(record: Mapping[str, Any]) -> list[tuple[str, str, frozenset[tuple[str, str]]]]:

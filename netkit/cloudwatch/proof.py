@@ -233,11 +233,15 @@ def _sight_cause(config: Mapping[str, Any] | None, namespace: str, metric: str, 
 # ------------------------------------------------------------------------------------------------------------- findings
 
 
-def agent_findings(found: pd.DataFrame, logs: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = ()) -> list[Finding]:  # fmt: skip
-    """CW-AGENT-SILENT for each host that sends nothing (or nothing any more), CW-LOG-SILENT for each group that lacks streams.
+def denied_finding(row: Coverage) -> Finding:
+    """What cannot be said because a table (Metrics, MetricAlarms, logStreams) may not be read: inconclusive."""
+    code = {"Metrics": "CW-AGENT-SILENT", "MetricAlarms": "CW-ALARM-FIRING", "logStreams": "CW-LOG-SILENT"}[row.table]
+    claim = f"{row.table} may not be read, so nothing can be said of them."
+    return Finding(code, "inconclusive", "medium", (row.table,), claim, {"denied": row.note}, (), (row,), "Allow the call that AWS names.")  # fmt: skip
 
-    found: arrivals(), logs: log_arrivals(). Where all arrived, one refuted finding each says so.
-    """
+
+def agent_findings(found: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = ()) -> list[Finding]:
+    """CW-AGENT-SILENT for each host that sends nothing (or nothing any more), of arrivals(); refuted where all arrived."""
     silent = []
     for instance, rows in found.groupby("instance_id", sort=False):
         gone = rows[rows["state"].isin(["missing", "stopped"])]
@@ -253,10 +257,11 @@ def agent_findings(found: pd.DataFrame, logs: pd.DataFrame, window: Window, cove
         bare = int(found["state"].eq("unnamed").sum())
         title = f"Every metric of the configuration arrives: {len(found)} from {hosts} hosts" + (f", {bare} of them without InstanceId" if bare else "")  # fmt: skip
         silent.append(_finding("CW-AGENT-SILENT", "refuted", "info", f"{hosts} hosts", title, [f"last point {found['last'].min():%Y-%m-%d %H:%MZ} or later"], window, coverage))  # fmt: skip
-    return [*silent, *_log_findings(logs, window, coverage)]
+    return silent
 
 
-def _log_findings(logs: pd.DataFrame, window: Window, coverage: Sequence[Coverage]) -> list[Finding]:
+def log_findings(logs: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = ()) -> list[Finding]:
+    """CW-LOG-SILENT for each group that lacks streams of hosts, of log_arrivals(); refuted where all are there."""
     missing = logs[logs["state"].eq("missing")]
     findings = []
     for group, rows in missing.groupby("group", sort=False):
