@@ -27,7 +27,7 @@ from netkit.cloudwatch.metrics import MetricQuery, Prepared
 from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
 from netkit.cloudwatch.replay import Replay, propose, replay
-from netkit.errors import AccessError, InputError, SourceError
+from netkit.errors import AccessError, BudgetError, InputError, SourceError
 from netkit.model import Coverage, Finding, Window, check_retention
 from netkit.notebook import Run
 from netkit.plan import Plan
@@ -187,9 +187,9 @@ def dashboard(
     totals = [number(metric, [_query(one, names) for one in group], stat=group[0].statistic or "Average", width=6) for (_, metric), group in by_metric.items() if len(group) == 1]  # fmt: skip
     head: list[list[Widget]] = [[text(f"# {name}\nMade by netkit from {len(specs)} alarms on {len(found)} hosts")]]
     arns = [f"arn:{run.session.boto3.get_partition_for_region(run.session.region)}:cloudwatch:{run.session.region}:{run.session.account_id}:alarm:{one.name}" for one in specs]  # fmt: skip
-    rows = [*head, *([totals] if totals else []), *(graphs[at : at + 2] for at in range(0, len(graphs), 2)), [alarm_states("Alarms", arns[:100])]]  # fmt: skip
+    rows = [*head, *([totals] if totals else []), *(graphs[at : at + 2] for at in range(0, len(graphs), 2)), *([[alarm_states("Alarms", arns[:100])]] if arns else [])]  # fmt: skip
     if log_group:
-        rows.append([logs("Error lines", f"fields @timestamp, @logStream, @message | filter @message like /{pattern}/ | sort @timestamp desc | limit 50", [log_group])])  # fmt: skip
+        rows.append([logs("Error lines", f"fields @timestamp, @logStream, @message | filter @message like {_regex(pattern)} | sort @timestamp desc | limit 50", [log_group])])  # fmt: skip
     return DashboardSpec(name, rows, run.session.region)
 
 
@@ -234,18 +234,20 @@ def drawn(run: Run, board: DashboardSpec | None, records: Iterable[Mapping[str, 
 
 
 def log_tables(run: Run, body: Mapping[str, Any], *, rows: int = 5, budget_usd: float = 0.1) -> dict[int, pd.DataFrame]:
-    """By number the answer of each log widget, its first rows, where its groups are there. Raises BudgetError above the budget."""
+    """By number the answer of each log widget, its first rows, where its groups are there and it costs no more."""
     found: dict[int, pd.DataFrame] = {}
     for place, one in enumerate(body.get("widgets", ())):
         if one["type"] != "log" or run.window is None:
             continue
-        parts = re.split(r"\s*\|\s*", one["properties"]["query"])
-        groups = [part.removeprefix("SOURCE").strip(" '\"") for part in parts if part.startswith("SOURCE")]
-        if groups and all((read.log_groups(run.session, group)["group"] == group).any() for group in groups):
-            rest = " | ".join(part for part in parts if not part.startswith("SOURCE"))
-            found[place] = read.query_logs(run.session, groups, rest, run.window, budget_usd=budget_usd).frame.head(
-                rows
-            )
+        query = str(one["properties"]["query"])
+        head = re.match(r"(?:\s*SOURCE\s+[^|]+\|\s*)+", query)
+        groups = re.findall(r"SOURCE\s+['\"]?([^'\"|\s]+)", head[0]) if head else []
+        if head and all((read.log_groups(run.session, group)["group"] == group).any() for group in groups):
+            rest = query[head.end() :]
+            try:
+                found[place] = read.query_logs(run.session, groups, rest, run.window, budget_usd=budget_usd).frame.head(rows)  # fmt: skip
+            except BudgetError:
+                continue  # the figure shows the query then
     return found
 
 
@@ -433,6 +435,11 @@ def would_have(run: Run, what: Monitored) -> dict[str, str]:
     return said
 
 
+def _regex(pattern: str) -> str:
+    """A pattern as Logs Insights' /…/, from which a slash of its own may not break out."""
+    return "/" + re.sub(r"(?<!\\)/", r"\\/", pattern) + "/"
+
+
 def error_lines(run: Run, group: str, pattern: str, *, budget_usd: float = 1.0) -> pd.DataFrame:
     """What a log group's lines with a pattern say, most frequent first: message (numbers as #), n, first, last (UTC), streams.
 
@@ -441,7 +448,7 @@ def error_lines(run: Run, group: str, pattern: str, *, budget_usd: float = 1.0) 
     columns = ["message", "n", "first", "last", "streams"]
     if not group or run.window is None or read.log_groups(run.session, group).query("group == @group").empty:
         return pd.DataFrame(columns=columns)
-    query = f"fields @timestamp, @logStream, @message | filter @message like /{pattern}/"
+    query = f"fields @timestamp, @logStream, @message | filter @message like {_regex(pattern)}"
     lines = read.query_logs(run.session, group, query, run.window, budget_usd=budget_usd).frame
     if lines.empty:
         return pd.DataFrame(columns=columns)

@@ -18,7 +18,7 @@ from netkit.cloudwatch import read
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.metrics import MetricQuery
 from netkit.cloudwatch.provision import plan_alarms
-from netkit.errors import AccessError, InputError, SourceError
+from netkit.errors import AccessError, BudgetError, InputError, SourceError
 from netkit.model import Window
 from netkit.sandbox import WORLD_END, cloudwatch_lab, world
 from netkit.session import Session
@@ -182,3 +182,32 @@ def test_what_may_not_be_read_is_not_taken_for_absent(
         assert not [one for one in found if one.code in ("CW-METRIC-UNALARMED", "CW-ALARM-MUTE", "CW-ALARM-NO-DATA")]
     if operation == "list_metrics":
         assert not [one for one in found if one.code == "CW-DIMENSION-MISMATCH"]
+
+
+def test_a_query_is_priced_by_what_came_in_within_its_window(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that stores terabytes may have had megabytes in the hours that are asked about."""
+    group = LABS["alarm-firing"].group
+    real = Session.pages
+
+    def with_bytes(came: float) -> Any:
+        def pages(self: Session, service: str, operation: str, key: str, **request: Any) -> Any:
+            if (
+                operation == "get_metric_data"
+                and request["MetricDataQueries"][0]["MetricStat"]["Metric"]["Namespace"] == "AWS/Logs"
+            ):
+                return [{"Id": "q0", "Timestamps": [DAY.start], "Values": [came]}] if came else []
+            found = real(self, service, operation, key, **request)
+            return [one | {"storedBytes": 10**13} for one in found] if operation == "describe_log_groups" else found
+
+        return pages
+
+    monkeypatch.setattr(Session, "pages", with_bytes(2e6))
+    assert len(check.error_lines(run_of(session), group, "ERROR")) == 1
+    monkeypatch.setattr(Session, "pages", with_bytes(0))
+    with pytest.raises(BudgetError, match="above the budget"):
+        check.error_lines(run_of(session), group, "ERROR")
+    body = check.dashboard(
+        run_of(session), "d", [], read.hosts(session, tags={"netkit:lab": "healthy"}), group, "a/b"
+    ).body
+    assert "like /a\\/b/" in body["widgets"][-1]["properties"]["query"]
+    assert check.log_tables(run_of(session), body) == {}, "what costs too much is not asked for a picture"

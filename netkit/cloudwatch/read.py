@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from netkit import costs, insights
 from netkit.cloudwatch.agent import read_agent_config
 from netkit.cloudwatch.metrics import MetricQuery, dimensions_of, listed_dimensions
-from netkit.errors import AwsError, InputError, SourceError
+from netkit.errors import AccessError, AwsError, InputError, SourceError
 from netkit.model import Window
 from netkit.session import Session, error_code
 
@@ -294,7 +294,8 @@ def query_logs(
     """The answer of Logs Insights over one to 50 log groups, @ptr left out; numbers as numbers, @timestamp as UTC times.
 
     Where an answer is full (10,000 rows) and neither `stats`, `dedup`, `sort` nor `limit` made it so, the window is cut
-    by the number of events and asked piece by piece. The cost is bounded before by what the groups store.
+    by the number of events and asked piece by piece. The cost is estimated before, by the bytes that came into the groups
+    within the window as CloudWatch counted them, else by all that they store.
 
     Raises InputError for no query or over 10,000 characters, BudgetError above the budget, QueryFailed as Logs Insights does.
     """
@@ -303,8 +304,7 @@ def query_logs(
         raise InputError(f"{len(names)} log groups", hint="Logs Insights takes 1 to 50 in one query")
     if not 1 <= len(text.strip()) <= 10_000:
         raise InputError(f"a query of {len(text):,} characters", hint="Logs Insights takes 1 to 10,000")
-    stored = sum(int(log_groups(session, one).query("group == @one")["stored_bytes"].sum()) for one in names)
-    costs.check_budget(costs.insights_cost(stored, prices), budget_usd, "the query")
+    costs.check_budget(costs.insights_cost(_to_scan(session, names, window), prices), budget_usd, "the query")
     start, end = window.epoch()
     answer = insights.ask(session, names, text, start, end - 1)
     rows, scanned, whole = list(answer.rows), answer.scanned_bytes, True
@@ -315,6 +315,18 @@ def query_logs(
             rows, more = _in_pieces(session, names, text, start, end - 1, progress)
             scanned += more
     return Found(_typed(rows), scanned, costs.insights_cost(scanned, prices), whole)
+
+
+def _to_scan(session: Session, names: Sequence[str], window: Window) -> int:
+    """About how many bytes a query of these groups scans: what came in within the window, else what is stored."""
+    queries = [MetricQuery("AWS/Logs", "IncomingBytes", {"LogGroupName": one}, "Sum", 3600, one) for one in names]
+    try:
+        came = metric_data(session, queries, window, progress=False).groupby("label")["value"].sum().to_dict()
+    except (AccessError, InputError):  # not allowed, or a window that CloudWatch has forgotten
+        came = {}
+    lacking = [one for one in names if not came.get(one)]
+    stored = sum(int(log_groups(session, one).query("group == @one")["stored_bytes"].sum()) for one in lacking)
+    return int(sum(came.values())) + stored
 
 
 def _in_pieces(session: Session, names: Sequence[str], text: str, start: int, end: int, progress: bool) -> tuple[list[dict[str, str]], int]:  # fmt: skip
