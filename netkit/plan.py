@@ -264,6 +264,11 @@ class Ledger:
             return None
         return dict(found[-1]["undo"] or {}) or None
 
+    def intended_action(self, step: str) -> str:
+        """What the last intent of a step was to do: create or update; "" where there is none."""
+        found = [str(line["action"]) for line in self.lines() if line["step"] == step and line["event"] == "intent"]
+        return found[-1] if found else ""
+
     def generation(self, step: str) -> int:
         """How often an attempt at the step came to an end: what follows is a new attempt, and needs a new idempotency token."""
         return sum(
@@ -380,6 +385,9 @@ class Plan:
                 # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
                 undo = ledger.intended_undo(step.key) or _undo(step, answers)
                 ledger.write("result", step.key, adopted=True, undo=undo)
+            elif ledger.state(step.key) == "intent" and ledger.intended_action(step.key) == Action.CREATE:
+                # The call never came about, and somebody else has made a thing of that name: it is not ours to take away.
+                ledger.write("failed", step.key, error=f"made by {found.run or 'others'} meanwhile")
             return (step.key, step.resource, step.name, "created" if ours else "kept", now.reason)
         request = _resolved(now.request, answers)
         if _unresolved(request):

@@ -83,3 +83,22 @@ def test_a_thing_of_the_run_goes_though_it_was_replaced_since(
         removed = plan(session, tmp_path, 3).teardown(armed=True)
         assert look(session) == nothing and removed["outcome"].tolist() == ["removed"]
         assert plan(session, tmp_path, 3).teardown(armed=True).empty, "what was removed is not removed again"
+
+
+@pytest.mark.parametrize("kind", ["alarm", "parameter"])
+def test_what_others_made_meanwhile_is_not_taken_for_ours(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Killed before the call; somebody else makes the very same; the run is finished, and torn down: theirs stays."""
+    plan, operation, look = KINDS[kind]
+    with account(monkeypatch) as session:
+        started = plan(session, tmp_path, 1)
+        with calls(monkeypatch, kill_at(operation, "before")), pytest.raises(Kill):
+            started.apply(armed=True)
+        (step,) = started.steps
+        theirs = {name: value for name, value in step.request.items() if name != "Tags"}
+        session.call(step.service, step.operation, **theirs)
+        before = look(session)
+        finished = plan(session, tmp_path, 1)
+        assert finished.apply(armed=True)["outcome"].tolist() == ["kept"]
+        assert finished.teardown(armed=True).empty and look(session) == before

@@ -13,6 +13,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace as replaced
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def plan_log_group(
     # Deleting a group deletes its events; a group that has any stays.
     guard = Guard("logs", "describe_log_streams", "logStreams", named, "it holds log streams")
     steps = [
-        Step("log-group", "log group", name, "logs", "create_log_group", request, _find_group, "there is none",
+        Step("log-group", "log group", name, "logs", "create_log_group", request, _find_group(owner), "there is none",
              Undo("logs", "delete_log_group", named, (guard,)), monthly_usd=None)
     ]  # fmt: skip
     if days:
@@ -105,13 +106,35 @@ def _group(session: Session, name: str) -> dict[str, Any] | None:
     return next((one for one in found if one["logGroupName"] == name), None)
 
 
-def _find_group(session: Session, request: Request) -> Found | None:
-    group = _group(session, request["logGroupName"])
-    if group is None:
+def _find_group(owner: Owner) -> Find:
+    def find(session: Session, request: Request) -> Found | None:
+        group = _group(session, request["logGroupName"])
+        if group is None:
+            return None
+        asked = {"logGroupClass": "class", "kmsKeyId": "key", "deletionProtectionEnabled": "deletion protection"}
+        other = [f"its {word} is {group[key]}" for key, word in asked.items() if group.get(key) and group[key] != request.get(key)]  # fmt: skip
+        arn = str(group.get("logGroupArn") or group.get("arn", "")).removesuffix(":*")
+        run = _run_of(owner, "log-group", "logs", resourceArn=arn)
+        return Found(Action.KEEP, "; ".join(["it exists", *other]), answer=group, run=run)
+
+    return find
+
+
+def _run_of(owner: Owner, step: str, service: str, **named: str) -> str | None:
+    """The netkit:run tag of what is there, "" without one. None where it need not be known, or may not.
+
+    It has to be known only after a kill between intent and result: then it tells whether the call came about, or
+    somebody else has made a thing of that name.
+    """
+    if owner.ledger.state(step) != "intent":
         return None
-    asked = {"logGroupClass": "class", "kmsKeyId": "key", "deletionProtectionEnabled": "deletion protection"}
-    other = [f"its {word} is {group[key]}" for key, word in asked.items() if group.get(key) and group[key] != request.get(key)]  # fmt: skip
-    return Found(Action.KEEP, "; ".join(["it exists", *other]), answer=group)
+    try:
+        answer = owner.session.call(service, "list_tags_for_resource", **named)
+    except AwsError:
+        return None
+    tags: Any = next((answer[key] for key in ("Tags", "TagList", "tags") if key in answer), {})
+    pairs = tags if isinstance(tags, dict) else {one["Key"]: one["Value"] for one in tags}
+    return str(pairs.get(RUN_TAG, ""))
 
 
 def _find_retention(owner: Owner) -> Find:
@@ -270,7 +293,8 @@ def _find_parameter(owner: Owner, replace: bool) -> Find:
             there = {"": held["Value"]}
         lines = tuple(_deep_differences(there, json.loads(request["Value"])))
         if not lines:
-            return Found(Action.KEEP, f"version {held.get('Version', 1)} is this configuration", answer)
+            run = _run_of(owner, "parameter", "ssm", ResourceType="Parameter", ResourceId=request["Name"])
+            return Found(Action.KEEP, f"version {held.get('Version', 1)} is this configuration", answer, run=run)
         if not replace:
             return Found(Action.CONFLICT, "it holds another configuration", answer, lines)
         tier = next((one.get("Tier", "") for one in session.pages("ssm", "describe_parameters", "Parameters", ParameterFilters=[{"Key": "Name", "Values": [request["Name"]]}])), "")  # fmt: skip
@@ -504,12 +528,12 @@ def _alarm_step(owner: Owner, spec: AlarmSpec | CompositeSpec, before: tuple[str
     operation = "put_metric_alarm" if isinstance(spec, AlarmSpec) else "put_composite_alarm"
     undo = Undo("cloudwatch", "delete_alarms", {"AlarmNames": [spec.name]})
     return Step(
-        f"alarm-{spec.name}", "alarm", spec.name, "cloudwatch", operation, request | {"Tags": tags}, _find_alarm(spec, operation, replace),
+        f"alarm-{spec.name}", "alarm", spec.name, "cloudwatch", operation, request | {"Tags": tags}, _find_alarm(owner, spec, operation, replace),
         "there is none", undo, monthly_usd=None, after=before,
     )  # fmt: skip
 
 
-def _find_alarm(spec: AlarmSpec | CompositeSpec, operation: str, replace: bool) -> Find:
+def _find_alarm(owner: Owner, spec: AlarmSpec | CompositeSpec, operation: str, replace: bool) -> Find:
     def find(session: Session, request: Request) -> Found | None:
         (record,) = alarm_records(session, names=[spec.name]) or (None,)
         if record is None:
@@ -524,7 +548,8 @@ def _find_alarm(spec: AlarmSpec | CompositeSpec, operation: str, replace: bool) 
         asked = _words(spec.request())
         lines = tuple(_differences(there, asked))
         if not lines:
-            return Found(Action.KEEP, f"it is as asked, and in {record.get('StateValue', 'no state')}", record)
+            run = _run_of(owner, f"alarm-{spec.name}", "cloudwatch", ResourceARN=str(record.get("AlarmArn", "")))
+            return Found(Action.KEEP, f"it is as asked, and in {record.get('StateValue', 'no state')}", record, run=run)
         if not replace:
             return Found(Action.CONFLICT, "an alarm of that name differs", record, lines)
         # An update takes no tags, and replaces everything else.
@@ -564,20 +589,25 @@ def _rule_steps(owner: Owner, rule: str, arn: str, names: Sequence[str]) -> list
     target = state_change_target(rule, arn)
     ids = [one["Id"] for one in target["Targets"]]
     return [
-        Step("rule", "EventBridge rule", rule, "events", "put_rule", asked, _find_rule, "there is none", Undo("events", "delete_rule", {"Name": rule})),
+        Step("rule", "EventBridge rule", rule, "events", "put_rule", asked, _find_rule(owner), "there is none", Undo("events", "delete_rule", {"Name": rule})),
         Step("rule-target", "EventBridge target", arn, "events", "put_targets", target, _find_target, "the rule has no such target",
              Undo("events", "remove_targets", {"Rule": rule, "Ids": ids}), after=("rule", "topic")),
     ]  # fmt: skip
 
 
-def _find_rule(session: Session, request: Request) -> Found | None:
-    answer = if_there(session, "events", "describe_rule", Name=request["Name"])
-    if answer is None:
-        return None
-    lines = list(_deep_differences(json.loads(answer.get("EventPattern") or "{}"), json.loads(request["EventPattern"])))
-    if answer.get("State") == "DISABLED":
-        lines.append("it is disabled")
-    return _kept_or_conflict("it is as asked", "a rule of that name does something else", lines, answer)
+def _find_rule(owner: Owner) -> Find:
+    def find(session: Session, request: Request) -> Found | None:
+        answer = if_there(session, "events", "describe_rule", Name=request["Name"])
+        if answer is None:
+            return None
+        pattern = json.loads(answer.get("EventPattern") or "{}")
+        lines = list(_deep_differences(pattern, json.loads(request["EventPattern"])))
+        if answer.get("State") == "DISABLED":
+            lines.append("it is disabled")
+        run = _run_of(owner, "rule", "events", ResourceARN=str(answer.get("Arn", "")))
+        return replaced(_kept_or_conflict("it is as asked", "a rule of that name does something else", lines, answer), run=run)  # fmt: skip
+
+    return find
 
 
 def _find_target(session: Session, request: Request) -> Found | None:
