@@ -27,11 +27,11 @@ from bench.mirror import mirrors
 from bench.paths import paths
 from bench.peers import PEERS, QUERIES
 from netkit import flowlogs
+from netkit.core.model import Window
 from netkit.flowlogs import read
 from netkit.flowlogs.catalog import catalogue
 from netkit.flowlogs.fields import COLUMNS
-from netkit.model import Window
-from netkit.sandbox import delivery, traffic, world
+from netkit.sandbox.world import delivery, traffic, world
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "21_flow_logs_analysis.ipynb"

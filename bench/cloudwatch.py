@@ -15,8 +15,8 @@ from netkit.cloudwatch.metrics import MetricQuery, prepare
 from netkit.cloudwatch.provision import send_metrics
 from netkit.cloudwatch.read import metric_data
 from netkit.cloudwatch.replay import replay, replay_many, replays
-from netkit.model import Window
-from netkit.session import connect
+from netkit.core.model import Window
+from netkit.core.session import connect
 
 ALARMS, DAYS, LOOPED = 100, 90, 4
 POINTS, SINGLY = 100_000, 300

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from netkit.model import Coverage
-from netkit.reach.snapshot import TABLES, Snapshot
+from netkit.core.model import Coverage
+from netkit.reach.network.snapshot import TABLES, Snapshot
 
 SCOPE = ("123456789012", "us-east-1")
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")

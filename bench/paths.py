@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from bench.estate import estate
-from netkit.model import VERDICTS
+from netkit.core.model import VERDICTS
 from netkit.reach import load_snapshot, trace
-from netkit.reach.matrix import classes, matrix, statuses
+from netkit.reach.engine.matrix import classes, matrix, statuses
+from netkit.reach.network.network import network_of
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data" / "reach" / "batfish"
@@ -63,7 +64,7 @@ def _traces() -> list[tuple[str, str]]:
     largest = max(folders, key=lambda path: folders[path])
     begun = time.perf_counter()
     held = load_snapshot(largest)
-    interfaces = sorted(held.network.interfaces)
+    interfaces = sorted(network_of(held).interfaces)
     loaded = time.perf_counter() - begun
     pairs = (
         list(permutations(interfaces, 2))
@@ -92,7 +93,7 @@ def _row(size: int, measured: dict[str, Any]) -> tuple[str, ...]:
 def measure(size: int) -> dict[str, Any]:
     """The figures of one estate, in a process of its own so that its peak memory is its own."""
     held = estate(size)
-    _ = held.network
+    _ = network_of(held)
     begun = time.perf_counter()
     ids, codes = statuses(held, protocol="tcp", port=443)
     took = time.perf_counter() - begun

@@ -14,21 +14,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netkit import cloudwatch, errors, flowlogs, mirror, reach, show
-    from netkit.errors import NetkitError
-    from netkit.model import Coverage, Finding, Flow, Hop, Verdict, Window
-    from netkit.notebook import Run, begin, publish
-    from netkit.plan import Plan
-    from netkit.session import Session, connect, may_call
+    from netkit import cloudwatch, flowlogs, mirror, reach, show
+    from netkit.core import errors
+    from netkit.core.errors import NetkitError
+    from netkit.core.model import Coverage, Finding, Flow, Hop, Verdict, Window
+    from netkit.core.plan import Plan
+    from netkit.core.session import Session, connect, may_call
+    from netkit.runs.notebook import Run, begin, publish
 
 _HOMES = {
-    "NetkitError": "netkit.errors",
-    **dict.fromkeys(("Coverage", "Finding", "Flow", "Hop", "Verdict", "Window"), "netkit.model"),
-    **dict.fromkeys(("Run", "begin", "publish"), "netkit.notebook"),
-    "Plan": "netkit.plan",
-    **dict.fromkeys(("Session", "connect", "may_call"), "netkit.session"),
+    "NetkitError": "netkit.core.errors",
+    **dict.fromkeys(("Coverage", "Finding", "Flow", "Hop", "Verdict", "Window"), "netkit.core.model"),
+    **dict.fromkeys(("Run", "begin", "publish"), "netkit.runs.notebook"),
+    "Plan": "netkit.core.plan",
+    **dict.fromkeys(("Session", "connect", "may_call"), "netkit.core.session"),
 }
-_MODULES = ("cloudwatch", "errors", "flowlogs", "mirror", "reach", "show")
+_MODULES = {name: f"netkit.{name}" for name in ("cloudwatch", "flowlogs", "mirror", "reach", "show")} | {
+    "errors": "netkit.core.errors"
+}
 
 __all__ = [
     "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "cloudwatch", "connect", "errors", "flowlogs",
@@ -38,7 +41,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"netkit.{name}")
+        return importlib.import_module(_MODULES[name])
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'netkit' has no attribute {name!r}")

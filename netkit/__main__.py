@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from netkit.errors import FindingError, InputError, NetkitError
+from netkit.core.errors import FindingError, InputError, NetkitError
 
 DEMO = (
     "00_start_here",
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from netkit import runbook
+    from netkit.runs import runbook
 
     fail_on = runbook.severity(args.fail_on) if args.fail_on else None
     pairs = [(name, value) for name, value in args.parameter]
@@ -107,8 +107,8 @@ def _sandbox(args: argparse.Namespace) -> int:
 
 
 def _teardown(args: argparse.Namespace) -> int:
-    from netkit.plan import made, teardown
-    from netkit.session import connect
+    from netkit.core.plan import made, teardown
+    from netkit.core.session import connect
 
     if not args.armed:
         _out(made(args.run_id, folder=args.ledger).to_string(index=False))
@@ -120,8 +120,9 @@ def _teardown(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from netkit import runbook, sandbox
-    from netkit.notebook import project_root
+    from netkit import sandbox
+    from netkit.runs import runbook
+    from netkit.runs.notebook import project_root
 
     _out(sandbox.ensure())
     root = project_root()

@@ -12,8 +12,8 @@ import botocore.client
 import pytest
 from moto import mock_aws
 
-from netkit.sandbox import cloudwatch_api, flowlogs_api, mirror_api, network_insights, reach_api
-from netkit.session import Session
+from netkit.core.session import Session
+from netkit.sandbox.services import cloudwatch_api, flowlogs_api, mirror_api, network_insights, reach_api
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from netkit.model import Coverage, Verdict
-from netkit.reach.snapshot import TABLES, Snapshot
-from netkit.reach.trace import trace
+from netkit.core.model import Coverage, Verdict
+from netkit.reach.engine.trace import trace
+from netkit.reach.network.snapshot import TABLES, Snapshot
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ALL = [

@@ -31,8 +31,8 @@ from netkit.cloudwatch.agent import (
     read_agent_config,
 )
 from netkit.cloudwatch.agent_grammar import problems
-from netkit.errors import InputError
-from netkit.model import RETENTION_DAYS
+from netkit.core.errors import InputError
+from netkit.core.model import RETENTION_DAYS
 
 SHARED = Path(__file__).parents[2] / "shared"
 DATA = SHARED / "data" / "cloudwatch"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netkit.cloudwatch.alarm_lines import parse_alarms
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 HOSTS = {"i-00000000000000001": "web-1", "i-00000000000000002": ""}
 

@@ -11,8 +11,8 @@ from botocore.validate import ParamValidator
 
 from netkit.cloudwatch import alarms
 from netkit.cloudwatch.alarms import AlarmSpec, CompositeSpec, dimensions
-from netkit.errors import InputError
-from netkit.policy import merge_statements
+from netkit.core.errors import InputError
+from netkit.core.policy import merge_statements
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:cpu-alarm-topic"
 PLAIN: dict[str, Any] = {

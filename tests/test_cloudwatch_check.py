@@ -13,15 +13,18 @@ import pandas as pd
 import pytest
 from inprocess import account
 
-from netkit import cloudwatch_check as check
 from netkit.cloudwatch import read
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.metrics import MetricQuery
 from netkit.cloudwatch.provision import plan_alarms
-from netkit.errors import AccessError, BudgetError, InputError, SourceError
-from netkit.model import Window
-from netkit.sandbox import WORLD_END, cloudwatch_lab, world
-from netkit.session import Session
+from netkit.core.errors import AccessError, BudgetError, InputError, SourceError
+from netkit.core.model import Window
+from netkit.core.session import Session
+from netkit.investigate import monitoring as check
+from netkit.sandbox import WORLD_END
+from netkit.sandbox.labs import cloudwatch as cloudwatch_lab
+from netkit.sandbox.labs import seeds
+from netkit.sandbox.world import world
 
 DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
 LABS = {lab.name: lab for lab in cloudwatch_lab.LABS}
@@ -30,7 +33,7 @@ LABS = {lab.name: lab for lab in cloudwatch_lab.LABS}
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch, account(patch) as found:
-        world.seed_all()
+        seeds.seed_all()
         yield replace(found, clock=lambda: WORLD_END)
 
 

@@ -10,7 +10,7 @@ from inprocess import account
 
 from netkit.cloudwatch.commands import Seed, point_of, seed_command, seed_commands
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 SEED = Path(__file__).parents[2] / "shared" / "seed.txt"
 INSTANCE = "i-0123456789abcdef0"

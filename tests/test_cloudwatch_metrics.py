@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from netkit.cloudwatch import log_groups, metrics
 from netkit.cloudwatch.metrics import MetricQuery, dimensions_of, finding_points, period_for, prepare
-from netkit.errors import InputError
-from netkit.model import Finding, check_retention
+from netkit.core.errors import InputError
+from netkit.core.model import Finding, check_retention
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MODEL = botocore.session.Session().get_service_model("cloudwatch")

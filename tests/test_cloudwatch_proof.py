@@ -9,7 +9,7 @@ import pytest
 
 from netkit.cloudwatch import proof
 from netkit.cloudwatch.agent import AgentConfig
-from netkit.model import Finding, Window
+from netkit.core.model import Finding, Window
 
 DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
 WEB, APP = "i-00000000000000001", "i-00000000000000002"

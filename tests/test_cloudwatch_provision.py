@@ -25,11 +25,12 @@ from netkit.cloudwatch.provision import (
     send_metrics,
     topic_arn,
 )
-from netkit.errors import ConflictError, InputError, NetkitError, NotArmedError
-from netkit.model import Window
-from netkit.plan import Plan
-from netkit.sandbox import cloudwatch_lab, world
-from netkit.session import Session
+from netkit.core.errors import ConflictError, InputError, NetkitError, NotArmedError
+from netkit.core.model import Window
+from netkit.core.plan import Plan
+from netkit.core.session import Session
+from netkit.sandbox.labs import cloudwatch as cloudwatch_lab
+from netkit.sandbox.labs import seeds
 
 INSTANCE = "i-0123456789abcdef0"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:watch"
@@ -244,7 +245,7 @@ def test_an_agent_is_planned_made_awaited_and_arrives(monkeypatch: pytest.Monkey
     app3 = next(instance for instance, name in lab.instances.items() if name == "app-3")
     config = AgentConfig.of("mem", {"/var/log/mine.log": "/mine"}, namespace="Mine").document()
     with account(monkeypatch) as session:
-        world.seed_all()
+        seeds.seed_all()
         session.call("iam", "create_role", RoleName="mine", AssumeRolePolicyDocument="{}")
 
         def plan(folder: str = "a", **more: Any) -> Plan:
@@ -278,7 +279,7 @@ def test_an_agent_is_planned_made_awaited_and_arrives(monkeypatch: pytest.Monkey
 
 
 def test_a_command_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("netkit.plan._SETTLE_S", (0.0,))
+    monkeypatch.setattr("netkit.core.plan._SETTLE_S", (0.0,))
     with account(monkeypatch) as session:
         plan = plan_agent(session, AgentConfig.of("mem").document(), "AmazonCloudWatch-mine", [INSTANCE], install=False, folder=tmp_path)  # fmt: skip
         with pytest.raises(NetkitError):

@@ -13,8 +13,8 @@ from netkit.cloudwatch import read
 from netkit.cloudwatch.agent import AgentConfig
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard
-from netkit.plan import Plan, teardown
-from netkit.session import Session
+from netkit.core.plan import Plan, teardown
+from netkit.core.session import Session
 
 NAME = "AmazonCloudWatch-a"
 

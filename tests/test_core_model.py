@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit import errors
-from netkit.errors import FindingError, InputError, NetkitError, WindowError, redact
-from netkit.model import Coverage, Finding, Flow, Window
-from netkit.net import PROTOCOLS, cidr_bounds, is_public, parse_cidr, parse_port, protocol_name, protocol_number
+from netkit.core import errors
+from netkit.core.errors import FindingError, InputError, NetkitError, WindowError, redact
+from netkit.core.model import Coverage, Finding, Flow, Window
+from netkit.core.net import PROTOCOLS, cidr_bounds, is_public, parse_cidr, parse_port, protocol_name, protocol_number
 
 OK = Coverage("123456789012", "us-east-1", "flow logs", "ok", 10)
 

@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, UnauthorizedSSOTokenError
 from moto import mock_aws
 
-from netkit.errors import AccessError, AwsError, CredentialsError, NetkitError, TargetError
-from netkit.session import Session, aws_errors, connect, error_code
+from netkit.core.errors import AccessError, AwsError, CredentialsError, NetkitError, TargetError
+from netkit.core.session import Session, aws_errors, connect, error_code
 
 
 @pytest.fixture

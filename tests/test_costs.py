@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.costs import LEDGER_COLUMNS, PRICES, CostLedger, athena_cost, check_budget, insights_cost, nat_cost
-from netkit.errors import BudgetError
+from netkit.core.costs import LEDGER_COLUMNS, PRICES, CostLedger, athena_cost, check_budget, insights_cost, nat_cost
+from netkit.core.errors import BudgetError
 
 MB, GB, TB = 10**6, 10**9, 10**12
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netkit.cloudwatch import dashboards as d
 from netkit.cloudwatch.metrics import MetricQuery
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "cloudwatch" / "dashboards"
 BODIES = sorted(REAL.glob("*.json")) if REAL.is_dir() else []

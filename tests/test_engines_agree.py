@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 
 import netkit
-from netkit import costs, flowlogs
-from netkit.errors import BudgetError, FieldError, NetkitError, QueryError, SourceError, WindowError
+from netkit import flowlogs
+from netkit.core import costs
+from netkit.core.errors import BudgetError, FieldError, NetkitError, QueryError, SourceError, WindowError
+from netkit.core.model import Window
+from netkit.core.session import Session
 from netkit.flowlogs import FlowLogs, read
 from netkit.flowlogs.catalog import Query, catalogue
 from netkit.flowlogs.engines import literal
 from netkit.flowlogs.fields import COLUMNS
-from netkit.model import Window
-from netkit.session import Session
 
 BUCKET, TABLE, GROUP = (
     "s3://netkit-sandbox-flow-logs/bad-day",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.errors import FieldError
+from netkit.core.errors import FieldError
 from netkit.flowlogs.fields import (
     COLUMNS,
     DEFAULT_V2,

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netkit import flowlogs
-from netkit.errors import FieldError, SourceError
+from netkit.core.errors import FieldError, SourceError
+from netkit.core.model import Window
 from netkit.flowlogs import engines, files
 from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS, INVESTIGATION
-from netkit.model import Window
 
 DATA = Path(__file__).parent.parent / ".." / "shared" / "data" / "flowlogs"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not here")

@@ -24,15 +24,18 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 WINGS = ("flowlogs", "reach", "mirror", "cloudwatch")
-CORE = {"errors", "model", "net", "packets", "session", "plan", "policy", "costs", "insights", "commandline"}
+# The floors, lowest first; an import goes down, or sideways within its own room. Wings, runs and show never reach each other's rooms
+# on the same floor, but for what is named in BESIDE.
+FLOORS = {
+    **dict.fromkeys(("core",), 1),
+    **dict.fromkeys((*WINGS, "runs"), 2),
+    **dict.fromkeys(("history", "sandbox", "show", "incident"), 3),
+    "investigate": 4,
+    **dict.fromkeys(("__main__", "__init__"), 5),
+}
+BESIDE = {("incident", "history")}  # evidence is read by history's readers too
 PURE = (
-    "errors",
-    "model",
-    "net",
-    "packets",
-    "costs",
-    "commandline",
-    "policy",
+    *(f"core.{name}" for name in ("errors", "model", "net", "packets", "costs", "commandline", "policy", "insights")),
     *(
         f"mirror.{name}"
         for name in (
@@ -43,44 +46,23 @@ PURE = (
     *(
         f"cloudwatch.{name}"
         for name in (
-            "agent",
-            "agent_grammar",
-            "agent_install",
-            "agent_metrics",
-            "alarms",
-            "alarm_lines",
-            "commands",
-            "log_groups",
-            "metrics",
-            "dashboards",
-            "dashboard_grammar",
-            "path_alarms",
-            "proof",
-            "replay",
+            *(
+                "agent",
+                "agent_grammar",
+                "agent_install",
+                "agent_metrics",
+                "alarms",
+                "alarm_lines",
+                "commands",
+                "log_groups",
+            ),
+            *("metrics", "dashboards", "dashboard_grammar", "path_alarms", "proof", "replay"),
         )
     ),
-    "flowlogs.fields",
-    "flowlogs.table",
-    "flowlogs.catalog",
-    "flowlogs.files",
-    "flowlogs.names",
-    "flowlogs.investigate",
-    "flowlogs.policies",
-    *(
-        f"reach.{name}"
-        for name in (
-            "snapshot",
-            "network",
-            "filters",
-            "ends",
-            "leg",
-            "walk",
-            "gateways",
-            "transit",
-            "trace",
-            "explain",
-        )
-    ),
+    *(f"flowlogs.{name}" for name in ("fields", "table", "catalog", "files", "names", "findings", "policies")),
+    *(f"reach.network.{name}" for name in ("snapshot", "network", "filters", "ends")),
+    *(f"reach.engine.{name}" for name in ("leg", "walk", "gateways", "transit", "trace")),
+    "reach.explain",
 )
 AWS = ("boto3", "botocore", "awswrangler", "moto")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -117,29 +99,53 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_an_import_goes_down_or_sideways(name: str) -> None:
-    parts = name.split(".")[1:]
+    here = room(name)
     for other in ours(MODULES[name]):
-        head = other.split(".")[1:]
-        if not head or not parts:
+        there = room(other)
+        if there in ("__init__", here):
             continue
-        if head[0] == "sandbox":
-            assert parts[0] in ("sandbox", "session", "__main__"), f"{name} imports {other}"
-        if parts[0] in CORE:
-            assert head[0] in CORE or other == "netkit.sandbox", f"core {name} imports {other}"
-        if parts[0] in WINGS:
-            assert head[0] in CORE or head[0] == parts[0], f"{name} reaches out of its wing to {other}"
-        if parts[0] == "show":
-            assert head[0] in CORE or head[0] in WINGS or head[0] == "show", f"{name} imports {other}"
+        if there == "sandbox":  # the one door to it from below
+            assert here in ("__main__", "__init__") or (name, other) == ("netkit.core.session", "netkit.sandbox"), (
+                f"{name} imports {other}"
+            )
+            continue
+        lower = FLOORS[there] < FLOORS[here]
+        assert lower or (here, there) in BESIDE, f"{name} imports {other}: not a floor below"
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(name) for name in MODULES} <= FLOORS.keys()
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """No circle of any length, lazy imports counted too. A package's own __init__ gathers names and is no module of weight."""
+    inits = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    edges = {name: ours(path) - inits - {name} for name, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above[above.index(name) :], name))
+        if name not in done:
+            for other in sorted(edges[name]):
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in sorted(edges.keys() - inits):
+        visit(name, ())
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_only_show_draws(name: str) -> None:
     drawing = {one.split(".")[0] for one in imports(MODULES[name])} & {"plotly", "ipywidgets"}
     allowed = name.startswith("netkit.show") or name in (
-        "netkit.report",
-        "netkit.notebook",
+        "netkit.runs.report",
+        "netkit.runs.notebook",
     )  # plotly.js, and its renderer's name
     assert not drawing or allowed, f"{name} imports {drawing}"
 
@@ -149,8 +155,8 @@ import importlib, sys, types
 sys.modules.update(dict.fromkeys({aws!r}))
 import netkit
 for name in {names!r}:
-    wing, _, module = name.rpartition(".")
-    if wing and "netkit." + wing not in sys.modules:
+    wing = name.split(".")[0]
+    if "netkit." + wing not in sys.modules:
         # The wing's own __init__ brings its engines, so the modules are loaded by themselves.
         package = types.ModuleType("netkit." + wing)
         package.__path__ = [netkit.__path__[0] + "/" + wing]

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netkit import flowlogs, show
-from netkit.errors import SourceError
-from netkit.flowlogs import ask
-from netkit.flowlogs import investigate as inv
+from netkit.core.errors import SourceError
+from netkit.core.model import Coverage, Window
+from netkit.core.net import is_public
+from netkit.flowlogs import findings as inv
 from netkit.flowlogs.catalog import find_query
 from netkit.flowlogs.names import AddressBook, Name, from_dns, from_inventory, from_log, service_name
-from netkit.model import Coverage, Window
-from netkit.net import is_public
+from netkit.investigate import flow_logs as ask
 
 EKS = Path(__file__).parents[2] / "shared/data/flowlogs/eks_cloudwatch_export.gz"
 OK = Coverage("123456789012", "us-east-1", "t", "ok", 100)

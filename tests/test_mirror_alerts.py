@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from little_capture import mirrored, pcap, talk
 
-from netkit.errors import InputError, SourceError
+from netkit.core.errors import InputError, SourceError
 from netkit.mirror.alerts import (
     COLUMNS,
     alert_findings,

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from little_capture import ACK, FIN, SYN, ethernet, geneve, ip, mirrored, pcap, pcapng, talk, tcp, udp, vxlan
 
-from netkit.errors import InputError, SourceError
+from netkit.core.errors import InputError, SourceError
 from netkit.mirror import capture as reading
 from netkit.mirror import conversations as summing
 from netkit.mirror import pcap as files

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from botocore.validate import ParamValidator
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.mirror.analysis_host import (
     CAPTURE_FILTER,
     AnalysisHost,

@@ -18,6 +18,8 @@ import pytest
 from dpkt import ethernet, pcap, tcp
 from kernel_mirror import ADMIN, ANALYSER, CLIENT, CLIENT6, FIRST_VNI, SERVER, SERVER6, SNIFFERS, VNI, WEB, Lab
 
+from netkit.core.model import Finding
+from netkit.core.packets import Box, Packets
 from netkit.mirror import (
     Capture,
     MirrorFilter,
@@ -30,8 +32,6 @@ from netkit.mirror import (
     verify,
 )
 from netkit.mirror.expected import flows
-from netkit.model import Finding
-from netkit.packets import Box, Packets
 
 # Ten rules, both families, a range that is no power of two, and a rejection that has to come first to matter.
 FILTER = parse_filter(

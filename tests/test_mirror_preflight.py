@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from little_net import ALL, Net, allow, entry, pair, two_vpcs
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
+from netkit.core.model import Coverage
+from netkit.investigate.mirror_preflight import ALWAYS_POSSIBLE, COLUMNS, causes, preflight, preflight_of
 from netkit.mirror.filters import MirrorFilter, parse_filter
 from netkit.mirror.read import Mirrors
-from netkit.mirroring import ALWAYS_POSSIBLE, COLUMNS, causes, preflight, preflight_of
-from netkit.model import Coverage
 from netkit.reach import Snapshot, load_snapshot, trace
+from netkit.reach.network.network import network_of
 
 BATFISH = Path(__file__).parents[1].parent / "shared" / "data" / "reach" / "batfish"
 NLB = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/probe/50dc6c495c0c9188"
@@ -378,10 +379,10 @@ def test_of_a_session_that_is_there() -> None:
 def test_batfishs_accounts_with_the_source_opened(name: str) -> None:
     """Preflight fails where a trace of the forward way fails once the source's own groups let everything out, and nowhere else."""
     snapshot = load_snapshot(BATFISH / name)
-    hosts = [one.id for one in snapshot.network.interfaces.values() if one.instance]
+    hosts = [one.id for one in network_of(snapshot).interfaces.values() if one.instance]
     seen = set()
     for source in hosts:
-        groups = snapshot.network.interfaces[source].groups
+        groups = network_of(snapshot).interfaces[source].groups
         records = [dict(one) for _, one in snapshot.records("SecurityGroups")]
         for one in records:
             if one["GroupId"] in groups:

@@ -15,16 +15,16 @@ from botocore.stub import Stubber
 from inprocess import READS, Kill, account, calls, only_watch, writes
 from moto.cloudwatch.models import cloudwatch_backends
 
-from netkit.errors import AccessError, ConflictError, InputError, NotArmedError, SourceError
+from netkit.core.errors import AccessError, ConflictError, InputError, NotArmedError, SourceError
+from netkit.core.model import Window
+from netkit.core.plan import Plan, teardown
+from netkit.core.session import Session
 from netkit.mirror import read
 from netkit.mirror.commands import seed_command, seed_commands
 from netkit.mirror.filters import MirrorFilter, Rule, parse_filter
 from netkit.mirror.limits import source_type
 from netkit.mirror.provision import plan_mirror, target_request
-from netkit.model import Window
-from netkit.plan import Plan, teardown
-from netkit.sandbox.cloudwatch_metrics import keep_points
-from netkit.session import Session
+from netkit.sandbox.services.cloudwatch_metrics import keep_points
 
 SEED = Path(__file__).parents[1] / ".." / "shared" / "seed.txt"
 needs_seed = pytest.mark.skipif(not SEED.exists(), reason="../shared/seed.txt is not here")

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from little_capture import ACK, SYN, ethernet, ip, mirrored, pcap, talk, tcp, udp, vxlan
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
+from netkit.core.model import Finding, Window
 from netkit.mirror import MirrorFilter, MirrorSession, Rule, parse_filter, read_capture, stolen, verify
 from netkit.mirror.expected import flows, rule_coverage
 from netkit.mirror.filters import ANYWHERE
-from netkit.model import Finding, Window
 
 SESSION: dict[str, Any] = {
     "TrafficMirrorSessionId": "tms-0123456789abcdef0", "TrafficMirrorTargetId": "tmt-0123456789abcdef0",

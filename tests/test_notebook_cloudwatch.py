@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from netkit import runbook
 from netkit.cloudwatch import read
-from netkit.errors import NetkitError
-from netkit.model import Finding
-from netkit.plan import teardown
-from netkit.sandbox import cloudwatch_lab
-from netkit.session import connect
+from netkit.core.errors import NetkitError
+from netkit.core.model import Finding
+from netkit.core.plan import teardown
+from netkit.core.session import connect
+from netkit.runs import runbook
+from netkit.sandbox.labs import cloudwatch as cloudwatch_lab
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks/10_cloudwatch_monitoring.ipynb"
@@ -97,7 +97,7 @@ def test_it_is_planned_made_proved_and_taken_back(tmp_path: Path) -> None:
 
 
 def _gateway() -> str:
-    from netkit.sandbox import world
+    from netkit.sandbox.world import world
 
     return world.ident("quiet", "nat-gateway", "nat")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from little_capture import mirrored, pcap, talk
 
-from netkit import runbook
-from netkit.errors import NetkitError
-from netkit.model import Finding
-from netkit.plan import teardown
-from netkit.session import connect
+from netkit.core.errors import NetkitError
+from netkit.core.model import Finding
+from netkit.core.plan import teardown
+from netkit.core.session import connect
+from netkit.runs import runbook
 
 ROOT = Path(__file__).parents[1]
 PROVISION, VERIFICATION = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netkit import runbook
-from netkit.model import Finding
+from netkit.core.model import Finding
+from netkit.runs import runbook
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = "notebooks/40_reachability_debugging.ipynb"

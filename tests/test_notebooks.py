@@ -12,8 +12,8 @@ import nbformat
 import papermill
 import pytest
 
-from netkit import runbook
-from netkit.model import Finding
+from netkit.core.model import Finding
+from netkit.runs import runbook
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -126,14 +126,14 @@ def test_provision_unarmed_changes_nothing(tmp_path: Path) -> None:
         path, tmp_path, armed="false", vpc_name="shop-data-leak", bucket="netkit-never-made", database="netkit_never"
     )
     assert [one.code for one in findings] == ["FLOW-LOG-NOT-IN-FORCE"]
-    from netkit.session import connect
+    from netkit.core.session import connect
 
     session = connect(target="sandbox")
     assert "netkit-never-made" not in {one["Name"] for one in session.pages("s3", "list_buckets", "Buckets")}
 
 
 def test_the_seeds_command_is_taken_over_with_notices(tmp_path: Path) -> None:
-    from netkit.session import connect
+    from netkit.core.session import connect
 
     vpc = connect(target="sandbox").pages(
         "ec2", "describe_vpcs", "Vpcs", Filters=[{"Name": "tag:Name", "Values": ["shop-quiet"]}]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from netkit.cloudwatch.path_alarms import COLUMNS, TYPES, path_alarms, proposed_specs, unalarmed
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/shop/50dc6c495c0c9188"
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067"

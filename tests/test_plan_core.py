@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from inprocess import ACCOUNT, REGION, Kill, account, calls, only_watch, writes
 
-from netkit.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
-from netkit.plan import (
+from netkit.core.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
+from netkit.core.plan import (
     APPLIED_COLUMNS,
     MADE_COLUMNS,
     PREVIEW_COLUMNS,
@@ -34,7 +34,7 @@ from netkit.plan import (
     made,
     teardown,
 )
-from netkit.session import Session
+from netkit.core.session import Session
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from inprocess import ACCOUNT, READS, REGION, Kill, account, calls, only_watch
 
+from netkit.core.plan import Ledger, Plan, teardown
+from netkit.core.session import Session
 from netkit.flowlogs.fields import INVESTIGATION
 from netkit.flowlogs.provision import plan_flow_logs
 from netkit.flowlogs.table import FlowLogSpec
-from netkit.plan import Ledger, Plan, teardown
-from netkit.session import Session
 
 FOREIGN = {
     "Sid": "Auditors", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "s3:ListBucket",
@@ -98,7 +98,7 @@ def _without_times(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _or_error(session: Session, service: str, operation: str, **request: Any) -> str:
-    from netkit.errors import AwsError
+    from netkit.core.errors import AwsError
 
     try:
         answer = session.call(service, operation, **request)

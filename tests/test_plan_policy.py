@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netkit.core.policy import allows_as_much, merge_statements, statements_of
 from netkit.flowlogs.policies import bucket_statements
 from netkit.flowlogs.table import FlowLogSpec
-from netkit.policy import allows_as_much, merge_statements, statements_of
 
 SPEC = FlowLogSpec("123456789012", "us-east-1", bucket="logs", prefix="p")
 WRITE, CHECK = bucket_statements(SPEC)

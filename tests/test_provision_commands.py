@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netkit.errors import FieldError, InputError
+from netkit.core.errors import FieldError, InputError
 from netkit.flowlogs.commands import spec_from_command
 from netkit.flowlogs.fields import DEFAULT_V2
 from netkit.flowlogs.table import FlowLogSpec

@@ -19,7 +19,9 @@ from botocore import xform_name
 from inprocess import ACCOUNT, REGION, account, calls, only_watch, writes
 from test_table import parsed
 
-from netkit.errors import ConflictError, InputError, StepFailed
+from netkit.core.errors import ConflictError, InputError, StepFailed
+from netkit.core.plan import Owner, Plan
+from netkit.core.session import Session
 from netkit.flowlogs.fields import INVESTIGATION
 from netkit.flowlogs.policies import bucket_statements, permissions_policy, trust_policy
 from netkit.flowlogs.provision import (
@@ -32,8 +34,6 @@ from netkit.flowlogs.provision import (
 )
 from netkit.flowlogs.read import flow_logs, table_shape
 from netkit.flowlogs.table import FlowLogSpec
-from netkit.plan import Owner, Plan
-from netkit.session import Session
 
 FACTS = Path(__file__).parents[1] / ".." / "shared" / "aws-facts.md"
 needs_facts = pytest.mark.skipif(not FACTS.exists(), reason="../shared/aws-facts.md is not here")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from netkit import flowlogs
+from netkit.core.model import Window
 from netkit.flowlogs import FlowLogs
 from netkit.flowlogs.fields import DEFAULT_V2, INVESTIGATION
-from netkit.model import Window
 
 EKS = Path(__file__).parent.parent / ".." / "shared" / "data" / "flowlogs" / "eks_cloudwatch_export.gz"
 T0 = 1700000000  # 2023-11-14T22:13:20Z

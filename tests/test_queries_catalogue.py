@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from netkit import flowlogs
-from netkit.errors import FieldError, NetkitError, QueryError
+from netkit.core.errors import FieldError, NetkitError, QueryError
+from netkit.core.model import Window
 from netkit.flowlogs.catalog import Param, Query, catalogue, find_query, parse_query
 from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS, INVESTIGATION
-from netkit.model import Window
 
 QUERIES = catalogue()
 NAMES = list(QUERIES)

@@ -12,10 +12,17 @@ from botocore.validate import ParamValidator
 from little_net import Net, codes, pair
 from test_reach_trace import behind_nat, peered, public, transited, with_s3
 
-from netkit.errors import InputError
-from netkit.model import Coverage, Header, Rule, Verdict
-from netkit.reach.answers import analysis_of, compare_finding, component_type, differences, verdict_of, verdicts_of
-from netkit.reach.codes import ALIASES, EXPLANATIONS
+from netkit.core.errors import InputError
+from netkit.core.model import Coverage, Header, Rule, Verdict
+from netkit.reach.analyzer.answers import (
+    analysis_of,
+    compare_finding,
+    component_type,
+    differences,
+    verdict_of,
+    verdicts_of,
+)
+from netkit.reach.analyzer.codes import ALIASES, EXPLANATIONS
 
 ANSWERS = Path(__file__).parents[1].parent / "shared" / "data" / "reach" / "aws_answers"
 recorded = pytest.mark.skipif(not ANSWERS.is_dir(), reason="../shared/data/reach/aws_answers is not here")

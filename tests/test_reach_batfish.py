@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netkit.model import Hop
+from netkit.core.model import Hop
 from netkit.reach import Snapshot, load_snapshot, trace
 
 FOLDER = Path(__file__).parents[1].parent / "shared" / "data" / "reach"

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from inprocess import account
 
-from netkit.errors import AccessError, InputError
-from netkit.reach import ask, load_snapshot, trace
+from netkit.core.errors import AccessError, InputError
+from netkit.core.session import Session
+from netkit.investigate import path as ask
+from netkit.reach import load_snapshot, trace
+from netkit.reach.network.network import network_of
+from netkit.reach.network.snapshot import TABLES, save_snapshot
 from netkit.reach.read import collect
-from netkit.reach.snapshot import TABLES, save_snapshot
-from netkit.sandbox import reach_lab
-from netkit.session import Session
+from netkit.sandbox.labs import reach as reach_lab
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_every_table_has_a_row(lab: Session) -> None:
     assert {row.state for row in held.coverage} <= {"ok", "empty"}, [
         str(row) for row in held.coverage if row.state not in ("ok", "empty")
     ]
-    assert not held.network.damaged
+    assert not network_of(held).damaged
     assert trace(held, **ENDS).reachable
     assert held.collected.endswith("Z")
 

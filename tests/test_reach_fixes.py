@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from little_net import ALL, OPEN_ACL, Net, allow, entry, pair, two_vpcs
 
-from netkit.reach import blast
-from netkit.reach.changes import OPERATIONS
-from netkit.reach.fixes import (
+from netkit.reach.change import blast
+from netkit.reach.change.changes import OPERATIONS
+from netkit.reach.change.fixes import (
     CHANGE_COLUMNS,
     OPENS_COLUMNS,
     Fix,
@@ -28,8 +28,9 @@ from netkit.reach.fixes import (
     propose,
     revert,
 )
-from netkit.reach.remedy import _LOOKS
-from netkit.reach.snapshot import Snapshot, load_snapshot
+from netkit.reach.change.remedy import _LOOKS
+from netkit.reach.network.network import network_of
+from netkit.reach.network.snapshot import Snapshot, load_snapshot
 
 
 def fixes(net: Net, source: str = "client", destination: str = "server", **more: Any) -> list[Fix]:
@@ -555,7 +556,7 @@ def test_on_recorded_accounts() -> None:
     for folder in sorted(one for one in RECORDED.iterdir() if one.is_dir()):
         snapshot, dice = load_snapshot(folder), Random(1)
         ends = [
-            *sorted(one.id for one in snapshot.network.interfaces.values() if one.pairs),
+            *sorted(one.id for one in network_of(snapshot).interfaces.values() if one.pairs),
             "internet",
             "151.101.64.81",
         ]

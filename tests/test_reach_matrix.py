@@ -9,10 +9,10 @@ import pytest
 from little_net import ALL, Net, allow, entry, pair, two_vpcs
 from test_reach_trace import balanced, behind_nat, peered, public, transited, with_s3
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.reach import load_snapshot, trace
-from netkit.reach.matrix import classes, matrix
-from netkit.reach.snapshot import Snapshot
+from netkit.reach.engine.matrix import classes, matrix
+from netkit.reach.network.snapshot import Snapshot
 
 BATFISH = Path(__file__).parents[1].parent / "shared" / "data" / "reach" / "batfish"
 SERVICES = [("tcp", 443), ("tcp", 22), ("udp", 53), ("icmp", None), (47, None), ("all", None), ("tcp", None)]

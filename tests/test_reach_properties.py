@@ -15,12 +15,13 @@ from little_net import ACCOUNT, REGION, Net, entry
 from networks import OUTSIDE, small_networks
 from packet_oracle import Packet, delivered
 
-from netkit.errors import NetkitError
-from netkit.model import Coverage, Verdict
-from netkit.packets import Box, Packets
+from netkit.core.errors import NetkitError
+from netkit.core.model import Coverage, Verdict
+from netkit.core.packets import Box, Packets
 from netkit.reach import load_snapshot, matrix
-from netkit.reach.snapshot import TABLES, Snapshot
-from netkit.reach.trace import trace
+from netkit.reach.engine.trace import trace
+from netkit.reach.network.network import network_of
+from netkit.reach.network.snapshot import TABLES, Snapshot
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 BATFISH = Path(__file__).parents[1].parent / "shared" / "data" / "reach" / "batfish"
@@ -131,7 +132,7 @@ def test_taking_a_table_out_opens_nothing(net: Net) -> None:
 @pytest.mark.parametrize("name", sorted(path.name for path in BATFISH.glob("test-*")))
 def test_taking_a_table_out_of_a_live_account_opens_nothing(name: str, service: dict[str, Any]) -> None:
     snapshot = load_snapshot(BATFISH / name)
-    never_opens(snapshot, sorted(snapshot.network.interfaces_of), service)
+    never_opens(snapshot, sorted(network_of(snapshot).interfaces_of), service)
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:

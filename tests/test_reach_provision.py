@@ -12,18 +12,21 @@ import botocore.validate
 import pytest
 from inprocess import ACCOUNT, REGION, Kill, account, calls, only_watch, writes
 
-from netkit import costs
-from netkit.errors import BudgetError, InputError, NotArmedError, PlanError
-from netkit.model import Verdict
-from netkit.plan import Plan, teardown
-from netkit.reach import ask, read
-from netkit.reach.answers import differences
+from netkit.core import costs
+from netkit.core.errors import BudgetError, InputError, NotArmedError, PlanError
+from netkit.core.model import Verdict
+from netkit.core.plan import Plan, teardown
+from netkit.core.session import Session
+from netkit.investigate import path as ask
+from netkit.reach import read
+from netkit.reach.analyzer.answers import differences
+from netkit.reach.engine.trace import trace
+from netkit.reach.network.snapshot import Snapshot
 from netkit.reach.provision import asked, path_request, plan_question, question_of
-from netkit.reach.snapshot import Snapshot
-from netkit.reach.trace import trace
-from netkit.sandbox import network_insights, reach_lab, world
-from netkit.sandbox.reach_lab import BY_NAME, CASES, Case
-from netkit.session import Session
+from netkit.sandbox.labs import reach as reach_lab
+from netkit.sandbox.labs.reach import BY_NAME, CASES, Case
+from netkit.sandbox.services import network_insights
+from netkit.sandbox.world import world
 
 CLIENT, SERVER = BY_NAME["reachable-client"], BY_NAME["reachable-server"]
 IGW = world.ident(reach_lab.NAME, "igw", "igw")

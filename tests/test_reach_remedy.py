@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from inprocess import Kill, account, calls, only_watch, writes
 
-from netkit.errors import ConflictError, InputError, NotArmedError
-from netkit.plan import made
-from netkit.reach.changes import Call, Change
-from netkit.reach.fixes import Fix, fix_of, propose
+from netkit.core.errors import ConflictError, InputError, NotArmedError
+from netkit.core.plan import made
+from netkit.core.session import Session
+from netkit.reach.change.changes import Call, Change
+from netkit.reach.change.fixes import Fix, fix_of, propose
+from netkit.reach.change.remedy import DRY_RUN_COLUMNS, dry_run, plan_fix, roll_back, verify
+from netkit.reach.network.snapshot import Snapshot
 from netkit.reach.read import collect
-from netkit.reach.remedy import DRY_RUN_COLUMNS, dry_run, plan_fix, roll_back, verify
-from netkit.reach.snapshot import Snapshot
-from netkit.sandbox import reach_lab
-from netkit.sandbox.reach_lab import BY_NAME, CASES, Case
-from netkit.sandbox.world import ident
-from netkit.session import Session
+from netkit.sandbox.labs import reach as reach_lab
+from netkit.sandbox.labs.reach import BY_NAME, CASES, Case
+from netkit.sandbox.world.world import ident
 
 BLOCKED = [case for case in CASES if case.status == "NOT_REACHABLE"]
 MADE = ("no-route", "sg-outbound", "two-blockers", "tgw-no-association", "s3-no-route")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from little_net import OPEN_ACL, allow, entry, pair
 
-from netkit.errors import SourceError
+from netkit.core.errors import SourceError
 from netkit.reach import load_snapshot, save_snapshot, trace
-from netkit.reach.compare import compare_snapshots
-from netkit.reach.snapshot import MANIFEST, Snapshot
+from netkit.reach.network.compare import compare_snapshots
+from netkit.reach.network.snapshot import MANIFEST, Snapshot
 
 ASK = {"source": "client", "destination": "server", "protocol": "tcp", "port": 443}
 

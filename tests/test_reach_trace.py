@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from little_net import ALL, OPEN_ACL, Net, allow, codes, entry, kinds, pair, two_vpcs
 
-from netkit.errors import InputError
-from netkit.reach.trace import trace
+from netkit.core.errors import InputError
+from netkit.reach.engine.trace import trace
+from netkit.reach.network.network import network_of
 
 # --- hops
 
@@ -366,7 +367,7 @@ def test_block_public_access(mode: str, exclusion: str, out: str, inbound: str, 
     verdicts = net.ask("web", "internet"), net.ask("internet", "web"), net.ask("client", "internet")
     assert tuple(one.status for one in verdicts) == (out, inbound, by_nat), "\n".join(map(str, verdicts))
     assert all("VPC_BLOCK_PUBLIC_ACCESS_ENABLED" in codes(one) for one in verdicts if one.status == "NOT_REACHABLE")
-    assert net.snapshot().without("VpcBlockPublicAccessOptions").network.bpa == {}
+    assert network_of(net.snapshot().without("VpcBlockPublicAccessOptions")).bpa == {}
     gone = trace(net.snapshot().without("VpcBlockPublicAccessOptions"), source="web", destination="internet", port=443)
     assert gone.status == "UNKNOWN"
 

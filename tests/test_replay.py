@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.replay import TRANSITIONS, evaluate, propose, replay, replay_many
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.show.alarms import replay_chart
 
 SEEN = {"0": False, "X": True, "-": None}

@@ -11,9 +11,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from netkit import runbook
 from netkit.__main__ import main
-from netkit.errors import FindingError, NotebookFailed, ParameterError
+from netkit.core.errors import FindingError, NotebookFailed, ParameterError
+from netkit.runs import runbook
 
 PARAMETERS = """
 target: str = "sandbox"  # where
@@ -24,7 +24,7 @@ armed: bool = False  # do it
 names: list[str] = []  # some names
 ports: list[int] = [80]  # some ports
 """
-SETUP = "import netkit as nk\nfrom netkit.model import Coverage, Finding\nrun = nk.begin(target=target)"
+SETUP = "import netkit as nk\nfrom netkit.core.model import Coverage, Finding\nrun = nk.begin(target=target)"
 PUBLISH = """
 seen = Coverage("123456789012", "us-east-1", "flow logs", "ok", 3)
 nk.publish([Finding("TEST-FOUND", "confirmed", "medium", ("eni-1",), f"{limit} of {names} in {account_id}", {}, (), (seen,), "look")])
@@ -207,7 +207,7 @@ def test_a_broken_findings_contract(tmp_path: Path, cells: tuple[str, ...]) -> N
 
 
 def test_publish_refuses_nothing_and_strangers() -> None:
-    from netkit.notebook import publish
+    from netkit.runs.notebook import publish
 
     with pytest.raises(FindingError, match="no findings"):
         publish([])

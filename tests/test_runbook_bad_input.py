@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from test_runbook import PUBLISH, notebook, parameter_file
 
-from netkit import runbook
 from netkit.__main__ import main
-from netkit.errors import looks_secret, redact
+from netkit.core.errors import looks_secret, redact
+from netkit.runs import runbook
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # the example key of AWS's own documents
 PARAMETERS = 'target: str = "sandbox"  # where\naccount_id: str = ""  # digits\nwindow_start: str = ""  # from\nwindow_end: str = ""  # to\nlimit: int = 1  # rows\nnames: list[str] = []  # some'

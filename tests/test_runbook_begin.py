@@ -13,9 +13,9 @@ import pytest
 from test_runbook import PUBLISH, notebook
 
 import netkit as nk
-from netkit.model import SEVERITIES
-from netkit.notebook import FINDINGS_MIME, FINDINGS_VERSION, findings_html, project_root
-from netkit.runbook import finding_from, read_findings
+from netkit.core.model import SEVERITIES
+from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION, findings_html, project_root
+from netkit.runs.runbook import finding_from, read_findings
 
 SEEN = (nk.Coverage("123456789012", "us-east-1", "flow logs", "ok", 3),)
 

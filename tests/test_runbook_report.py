@@ -10,8 +10,8 @@ import nbformat
 import pytest
 from test_runbook import open_offline
 
-from netkit.model import Coverage, Finding
-from netkit.report import PLOTLY_MIME, WIDGET_MIME, write_report
+from netkit.core.model import Coverage, Finding
+from netkit.runs.report import PLOTLY_MIME, WIDGET_MIME, write_report
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # the example key of AWS's own documents
 BARS = {"data": [{"type": "bar", "x": ["a", "b"], "y": [1, 2]}], "layout": {"height": 300, "title": {"text": "one"}}}

@@ -18,8 +18,8 @@ import sqlglot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netkit.sandbox.athena import Failed, Source, bind, partitions, table_input
-from netkit.session import Session, connect
+from netkit.core.session import Session, connect
+from netkit.sandbox.services.athena import Failed, Source, bind, partitions, table_input
 
 RESULTS = "s3://netkit-sandbox-athena-results/"
 
@@ -155,7 +155,7 @@ def test_a_workgroup_cuts_off_what_scans_too_much(session: Session, bucket: str)
 
 
 def test_no_output_location_is_refused(session: Session) -> None:
-    from netkit.errors import AwsError
+    from netkit.core.errors import AwsError
 
     with pytest.raises(AwsError, match="No output location"):
         session.call("athena", "start_query_execution", QueryString="SELECT 1", WorkGroup="primary")

@@ -13,9 +13,9 @@ import botocore.session
 import pytest
 
 from netkit import sandbox
-from netkit.errors import AwsError, SandboxError
-from netkit.sandbox.logs_insights import Malformed, answer
-from netkit.session import Session, connect, error_code, may_call
+from netkit.core.errors import AwsError, SandboxError
+from netkit.core.session import Session, connect, error_code, may_call
+from netkit.sandbox.services.logs_insights import Malformed, answer
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,15 @@ from inprocess import account
 from netkit.cloudwatch import read
 from netkit.cloudwatch.agent_install import configure_request, install_request
 from netkit.cloudwatch.metrics import MetricQuery
-from netkit.errors import AwsError
-from netkit.model import Window
-from netkit.sandbox import cloudwatch_lab, cloudwatch_world, traffic, world
-from netkit.sandbox.cloudwatch_alarms import holds
-from netkit.sandbox.cloudwatch_metrics import Points, evaluate, reduced
-from netkit.session import Session
+from netkit.core.errors import AwsError
+from netkit.core.model import Window
+from netkit.core.session import Session
+from netkit.sandbox.labs import cloudwatch as cloudwatch_lab
+from netkit.sandbox.labs import seeds
+from netkit.sandbox.services.cloudwatch_alarms import holds
+from netkit.sandbox.services.cloudwatch_metrics import Points, evaluate, reduced
+from netkit.sandbox.world import cloudwatch as cloudwatch_world
+from netkit.sandbox.world import traffic, world
 
 DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -31,7 +34,7 @@ LABS = {lab.name: lab for lab in cloudwatch_lab.LABS}
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch, account(patch) as session:
-        world.seed_all()
+        seeds.seed_all()
         yield session
 
 
@@ -271,7 +274,7 @@ def test_insights_counts_by_the_hour_and_beyond_its_limit(lab: Session, monkeypa
     by_hour = read.query_logs(lab, group, "filter @message like /ERROR/ | stats count(*) as n by bin(1h)", DAY)
     every = read.query_logs(lab, group, "fields @timestamp, @message | filter @message like /ERROR/", DAY)
     assert by_hour.frame["n"].sum() == len(every.frame) > 2000 and by_hour.scanned_bytes > 100_000
-    monkeypatch.setattr("netkit.insights.MOST_ROWS", 500)
+    monkeypatch.setattr("netkit.core.insights.MOST_ROWS", 500)
     cut = read.query_logs(lab, group, "fields @timestamp, @message | filter @message like /ERROR/", DAY, progress=False)
     assert cut.whole and len(cut.frame) == len(every.frame)
     assert cut.frame["@timestamp"].is_monotonic_decreasing and set(cut.frame["@message"]) == set(

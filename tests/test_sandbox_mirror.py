@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from inprocess import ACCOUNT, account
 
-from netkit.errors import AwsError
+from netkit.core.errors import AwsError
+from netkit.core.session import Session, error_code
 from netkit.mirror.filters import MirrorFilter, MirrorSession, MirrorTarget, parse_filter
-from netkit.session import Session, error_code
 
 WEB = parse_filter(["web: tcp 80,443", "reject tcp 22", "dns: amazon-dns"])
 RULE = {

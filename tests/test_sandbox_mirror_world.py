@@ -17,18 +17,21 @@ import pandas as pd
 import pytest
 from inprocess import account
 
+from netkit.core.session import Session
+from netkit.investigate.mirror_preflight import preflight_of
 from netkit.mirror.capture import Capture, read_capture
 from netkit.mirror.pcap import FileNotes
 from netkit.mirror.pcap import frames as read_frames
 from netkit.mirror.read import mirrors
 from netkit.mirror.verify import verify
-from netkit.mirroring import preflight_of
-from netkit.sandbox import delivery, mirror_world, server, traffic, world
-from netkit.sandbox.mirror_lab import BUCKET, BY_NAME, MIRRORS, SCENARIO, Mirror, target_id
-from netkit.sandbox.mirror_packets import Packet, Way, expand
-from netkit.sandbox.network_insights import snapshot_now
-from netkit.sandbox.pcap import pcap_bytes, write_pcap
-from netkit.session import Session
+from netkit.sandbox import server
+from netkit.sandbox.labs import seeds
+from netkit.sandbox.labs.mirror import BUCKET, BY_NAME, MIRRORS, SCENARIO, Mirror, target_id
+from netkit.sandbox.services.network_insights import snapshot_now
+from netkit.sandbox.world import delivery, traffic, world
+from netkit.sandbox.world import mirror as mirror_world
+from netkit.sandbox.world.mirror_packets import Packet, Way, expand
+from netkit.sandbox.world.pcap import pcap_bytes, write_pcap
 
 TSHARK = shutil.which("tshark")
 WINDOW = mirror_world.window()
@@ -43,7 +46,7 @@ def lab() -> Iterator[Session]:
             patch.setattr(owner, name, getattr(owner, name))
         with account(patch) as session:
             server.install()
-            world.seed_all()
+            seeds.seed_all()
             yield session
 
 

@@ -13,14 +13,18 @@ import botocore.session
 import pytest
 from inprocess import ACCOUNT, REGION, account
 
-from netkit.errors import AwsError
-from netkit.model import Verdict
-from netkit.reach.snapshot import TABLES, Snapshot
-from netkit.reach.trace import trace
-from netkit.sandbox import network_insights, reach_lab, world
-from netkit.sandbox.network_insights import snapshot_now
-from netkit.sandbox.reach_lab import BY_NAME, CASES, Case
-from netkit.session import Session, connect, error_code
+from netkit.core.errors import AwsError
+from netkit.core.model import Verdict
+from netkit.core.session import Session, connect, error_code
+from netkit.reach.engine.trace import trace
+from netkit.reach.network.network import network_of
+from netkit.reach.network.snapshot import TABLES, Snapshot
+from netkit.sandbox.labs import reach as reach_lab
+from netkit.sandbox.labs import seeds
+from netkit.sandbox.labs.reach import BY_NAME, CASES, Case
+from netkit.sandbox.services import network_insights
+from netkit.sandbox.services.network_insights import snapshot_now
+from netkit.sandbox.world import world
 
 CASE = {case.ending: case for case in CASES}
 
@@ -32,7 +36,7 @@ def name(thing: str, prefix: str) -> str:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch, account(patch) as session:
-        world.seed_all()
+        seeds.seed_all()
         yield session
 
 
@@ -64,21 +68,21 @@ def test_each_ending_ends_so(before: Snapshot, case: Case) -> None:
 
 
 def test_every_table_is_told_and_can_be_read(before: Snapshot) -> None:
-    assert before.network.damaged == {}
+    assert network_of(before).damaged == {}
     silent = {key for key, table in TABLES.items() if table.operation and not before.known(key)}
     assert silent == set()
-    assert before.network.bpa_era
-    assert set(before.network.bpa.values()) == {"off"}
+    assert network_of(before).bpa_era
+    assert set(network_of(before).bpa.values()) == {"off"}
 
 
 def test_hosts_are_up_and_where_they_should_be(before: Snapshot) -> None:
     for host in BY_NAME.values():
-        one = before.network.interfaces[host.interface_id]
+        one = network_of(before).interfaces[host.interface_id]
         assert (one.status, one.kind, one.check, one.instance) == ("in-use", "interface", True, host.instance_id)
-        assert before.network.instances[host.instance_id].state == "running"
-        assert not before.network.instances[host.instance_id].windows
+        assert network_of(before).instances[host.instance_id].state == "running"
+        assert not network_of(before).instances[host.instance_id].windows
         assert [reach_lab.VPCS[host.vpc].split(".")[1], "10"] == host.address.split(".")[1::2]
-        assert before.network.subnets[one.subnet].holds((4, one.pairs[0][0]))
+        assert network_of(before).subnets[one.subnet].holds((4, one.pairs[0][0]))
 
 
 def test_the_shops_configuration_tells_the_story_of_their_traffic(before: Snapshot) -> None:

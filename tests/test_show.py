@@ -18,7 +18,7 @@ import pytest
 from plotly.graph_objects import Figure
 
 from netkit import show
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.flowlogs.catalog import find_query
 from netkit.flowlogs.names import AddressBook, Name
 from netkit.show import plots, widgets

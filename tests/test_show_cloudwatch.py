@@ -11,7 +11,7 @@ from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.dashboards import DashboardSpec, alarms, chart, logs, number, text
 from netkit.cloudwatch.proof import ARRIVAL_COLUMNS, LOG_COLUMNS
 from netkit.cloudwatch.replay import replay
-from netkit.model import Window
+from netkit.core.model import Window
 
 DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
 ROW = ["AWS/EC2", "CPUUtilization", "InstanceId", "i-00000000000000001"]

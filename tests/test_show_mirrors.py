@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from little_capture import mirrored, pcap, talk, udp
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.mirror import beside_flow_logs, flows, parse_filter, read_capture, rule_coverage
 from netkit.mirror.capture import Capture
 from netkit.show import mirror_map, mirror_timeline, mirrored_beside_logged, packet_ladder, rule_grid

@@ -9,8 +9,8 @@ import pytest
 from little_net import Net, pair, two_vpcs
 from test_reach_trace import balanced, behind_nat, peered, public, transited, with_s3
 
-from netkit.model import Verdict
-from netkit.reach.matrix import matrix
+from netkit.core.model import Verdict
+from netkit.reach.engine.matrix import matrix
 from netkit.show import ends, grid, path, rule_table
 from netkit.show.paths import BEHIND, BLOCKED, OPEN
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from netkit import show
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.show import plots
 
 HOUR = 3600

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from netkit.errors import FieldError, InputError, QueryError
+from netkit.core.errors import FieldError, InputError, QueryError
+from netkit.core.model import Window
 from netkit.flowlogs.fields import DEFAULT_V2, FIELDS, INVESTIGATION
 from netkit.flowlogs.table import RESOURCE_TYPES, FlowLogSpec, check_bucket, check_prefix, partition_predicates
-from netkit.model import Window
 
 FACTS = Path(__file__).parents[1] / ".." / "shared" / "aws-facts.md"
 needs_facts = pytest.mark.skipif(not FACTS.exists(), reason="../shared/aws-facts.md is not here")

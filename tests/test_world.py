@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from netkit.flowlogs.fields import DEFAULT_V2, FIELDS
-from netkit.sandbox import delivery, traffic, world
-from netkit.sandbox.world import BUCKET, HOSTS, Scenario
+from netkit.sandbox.world import delivery, traffic, world
+from netkit.sandbox.world.world import BUCKET, HOSTS, Scenario
 
 BAD = world.scenario("bad-day")
 GUIDE = Path(__file__).parents[2] / "shared/data/flowlogs/aws_guide_examples.json"

@@ -34,7 +34,7 @@ from netkit.cloudwatch.agent_metrics import (
     plugins_of,
     short_name,
 )
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 __all__ = [
     "AgentConfig",

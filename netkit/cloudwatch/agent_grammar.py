@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netkit.errors import InputError
-from netkit.model import RETENTION_DAYS
+from netkit.core.errors import InputError
+from netkit.core.model import RETENTION_DAYS
 
 
 @dataclass(frozen=True)

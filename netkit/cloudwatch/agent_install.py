@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from netkit.cloudwatch.agent_grammar import refuse_errors
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 PARAMETER_PREFIX = "AmazonCloudWatch-"
 STANDARD_BYTES = 4096

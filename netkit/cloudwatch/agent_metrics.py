@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.cloudwatch.agent_grammar import nearest, refuse_errors
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 NAMESPACE = "CWAgent"  # the agent's own default
 INTERVAL_S = 60

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from netkit.cloudwatch.alarms import TREATMENTS, AlarmSpec
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 FORM = "as cpu: Average AWS/EC2 CPUUtilization per host > 70, 2 of 3 x 300s"
 _LINE = re.compile(

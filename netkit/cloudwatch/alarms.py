@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from netkit.cloudwatch.metrics import dimensions_of
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 BAND_OPERATORS = ("LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold")

@@ -20,9 +20,9 @@ from netkit.cloudwatch.dashboards import request as dashboard_request
 from netkit.cloudwatch.dashboards import translated
 from netkit.cloudwatch.log_groups import group_request
 from netkit.cloudwatch.metrics import dimensions_of, prepare
-from netkit.commandline import command_options
-from netkit.errors import InputError
-from netkit.model import check_retention
+from netkit.core.commandline import command_options
+from netkit.core.errors import InputError
+from netkit.core.model import check_retention
 
 FORM = "as MetricName=ConnectionCount,Value=25,Unit=Count,Dimensions=[{Name=InstanceId,Value=i-0123456789abcdef0}]"
 _MEMBERS = {"MetricName": "metric", "Value": "value", "Unit": "unit", "StorageResolution": "resolution_s", "Timestamp": "time"}  # fmt: skip

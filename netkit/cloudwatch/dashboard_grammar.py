@@ -15,7 +15,7 @@ from typing import Any
 
 from netkit.cloudwatch.agent_grammar import Problem
 from netkit.cloudwatch.metrics import _STATISTIC
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 COLUMNS = 24
 MOST_WIDGETS, MOST_METRICS, MOST_DASHBOARD_METRICS, MOST_VARIABLES = 500, 500, 2500, 25

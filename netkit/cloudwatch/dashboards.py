@@ -27,7 +27,7 @@ from netkit.cloudwatch.dashboard_grammar import (
     refuse_errors,
 )
 from netkit.cloudwatch.metrics import MetricQuery
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 __all__ = [
     "DashboardSpec", "Widget", "WidgetQuery", "alarms", "boxes", "chart", "check", "check_name", "compare", "expanded", "logs",

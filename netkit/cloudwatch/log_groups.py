@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netkit.cloudwatch.metrics import UNITS, check_namespace
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 CLASSES = ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
 # The fields of a flow log in AWS's default format, in their order: a pattern in brackets goes by position.

@@ -16,8 +16,8 @@ from urllib.parse import quote_plus
 
 import pandas as pd
 
-from netkit.errors import InputError
-from netkit.model import SEVERITIES, STATUSES, Finding
+from netkit.core.errors import InputError
+from netkit.core.model import SEVERITIES, STATUSES, Finding
 
 MOST_METRICS, MOST_VALUES, MOST_BYTES, MOST_DIMENSIONS = 1000, 150, 1_000_000, 30
 OLDEST, NEWEST = timedelta(weeks=2), timedelta(hours=2)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.cloudwatch.alarms import AlarmSpec, dimensions
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 COLUMNS = ("type", "id", "namespace", "metric", "dimensions", "statistic", "period_s", "threshold", "comparison", "datapoints_to_alarm", "evaluation_periods", "treat_missing", "rate", "why", "source")  # fmt: skip
 _NAT = "VPC User Guide, NAT gateway metrics and dimensions"

@@ -14,7 +14,7 @@ import pandas as pd
 from netkit.cloudwatch.agent import log_files
 from netkit.cloudwatch.agent_metrics import expected_metrics, match
 from netkit.cloudwatch.alarms import dimensions
-from netkit.model import Coverage, Finding, Severity, Status, Window
+from netkit.core.model import Coverage, Finding, Severity, Status, Window
 
 PROMISED_COLUMNS = ("instance_id", "namespace", "metric", "dimensions", "others", "interval_s", "waited")
 ARRIVAL_COLUMNS = ("instance_id", "metric", "dimensions", "state", "first", "last", "cause")

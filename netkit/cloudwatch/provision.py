@@ -45,11 +45,24 @@ from netkit.cloudwatch.dashboards import request as dashboard_request
 from netkit.cloudwatch.log_groups import MetricFilter, group_request
 from netkit.cloudwatch.metrics import Prepared, prepare
 from netkit.cloudwatch.read import alarm_records, dashboard
-from netkit.errors import AccessError, AwsError, InputError, NotArmedError
-from netkit.model import check_retention
-from netkit.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Guard, Owner, Plan, Request, Step, Undo, if_there
-from netkit.policy import merge_statements
-from netkit.session import Session
+from netkit.core.errors import AccessError, AwsError, InputError, NotArmedError
+from netkit.core.model import check_retention
+from netkit.core.plan import (
+    LEDGER_FOLDER,
+    RUN_TAG,
+    Action,
+    Find,
+    Found,
+    Guard,
+    Owner,
+    Plan,
+    Request,
+    Step,
+    Undo,
+    if_there,
+)
+from netkit.core.policy import merge_statements
+from netkit.core.session import Session
 
 COMMAND_COLUMNS = ("instance_id", "document", "status", "detail", "command_id")
 SENT_COLUMNS = ("request", "metrics", "outcome")

@@ -17,12 +17,12 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from netkit import costs, insights
 from netkit.cloudwatch.agent import read_agent_config
 from netkit.cloudwatch.metrics import MetricQuery, dimensions_of, listed_dimensions
-from netkit.errors import AccessError, AwsError, InputError, SourceError
-from netkit.model import Window
-from netkit.session import Session, error_code
+from netkit.core import costs, insights
+from netkit.core.errors import AccessError, AwsError, InputError, SourceError
+from netkit.core.model import Window
+from netkit.core.session import Session, error_code
 
 POINT_COLUMNS = ("label", "time", "value", "period_s")
 LISTED_COLUMNS = ("namespace", "metric", "dimensions")

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netkit.cloudwatch.alarms import BAND_OPERATORS, AlarmSpec
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 TRANSITIONS = ("time", "state", "previous", "reason", "datapoints", "times")

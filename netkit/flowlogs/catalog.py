@@ -27,9 +27,9 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.errors import FieldError, InputError, QueryError
+from netkit.core.errors import FieldError, InputError, QueryError
+from netkit.core.net import cidr_bounds, parse_address, parse_cidr, parse_port, protocol_number
 from netkit.flowlogs.fields import COLUMNS, log_format
-from netkit.net import cidr_bounds, parse_address, parse_cidr, parse_port, protocol_number
 
 Value = str | int | float
 

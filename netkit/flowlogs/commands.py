@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 from netkit.flowlogs.fields import COLUMNS, Family, Notice, parse_format
 from netkit.flowlogs.table import Destination, FileFormat, FlowLogSpec
 

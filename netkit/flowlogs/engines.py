@@ -23,8 +23,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from netkit import costs, insights
-from netkit.errors import FieldError, QueryError, QueryFailed, SourceError, WindowError
+from netkit.core import costs, insights
+from netkit.core.errors import FieldError, QueryError, QueryFailed, SourceError, WindowError
+from netkit.core.model import Coverage, Window
+from netkit.core.session import Session
 from netkit.flowlogs import files, read
 from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
 from netkit.flowlogs.fields import COLUMNS
@@ -36,8 +38,6 @@ from netkit.flowlogs.table import (
     check_identifier,
     partition_predicates,
 )
-from netkit.model import Coverage, Window
-from netkit.session import Session
 
 COVERAGE_COLUMNS = ("account", "region", "table", "state", "rows", "skipped", "note", "first_seen", "last_seen")
 LISTING_S = 60.0  # how long a listing of a window's objects serves for estimates

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from netkit.errors import FieldError
+from netkit.core.errors import FieldError
 
 Family = Literal["vpc", "tgw"]
 

@@ -22,7 +22,7 @@ from typing import Literal
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowInvalid
 
-from netkit.errors import FieldError, SourceError
+from netkit.core.errors import FieldError, SourceError
 from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS
 
 _HEAD_BYTES = 64 * 1024

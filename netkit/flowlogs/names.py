@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.net import Network, is_public, parse_cidr
+from netkit.core.net import Network, is_public, parse_cidr
 
 # Names of server ports as engineers say them (IANA service names, shortened where everybody does).
 SERVICES: dict[int, str] = {

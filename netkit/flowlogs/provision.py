@@ -21,13 +21,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from netkit.errors import AccessError, AwsError, FieldError, InputError
-from netkit.flowlogs.fields import FIELDS, INVESTIGATION, Family, Notice, log_format, parse_format
-from netkit.flowlogs.policies import bucket_statements, permissions_policy, trust_policy
-from netkit.flowlogs.read import described
-from netkit.flowlogs.table import FlowLogSpec, check_bucket, check_identifier, check_prefix
-from netkit.model import check_retention
-from netkit.plan import (
+from netkit.core.errors import AccessError, AwsError, FieldError, InputError
+from netkit.core.model import check_retention
+from netkit.core.plan import (
     LEDGER_FOLDER,
     RUN_TAG,
     STATEMENTS_UNDO,
@@ -44,8 +40,12 @@ from netkit.plan import (
     bucket_policy,
     if_there,
 )
-from netkit.policy import allows_as_much, merge_statements, statements_of
-from netkit.session import Session, error_code
+from netkit.core.policy import allows_as_much, merge_statements, statements_of
+from netkit.core.session import Session, error_code
+from netkit.flowlogs.fields import FIELDS, INVESTIGATION, Family, Notice, log_format, parse_format
+from netkit.flowlogs.policies import bucket_statements, permissions_policy, trust_policy
+from netkit.flowlogs.read import described
+from netkit.flowlogs.table import FlowLogSpec, check_bucket, check_identifier, check_prefix
 
 LEAST_SCAN_LIMIT = 10_000_000  # bytes; what Athena takes as BytesScannedCutoffPerQuery
 ROLE_POLICY = "netkit-flow-log-delivery"

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.errors import AwsError, SourceError
+from netkit.core.errors import AwsError, SourceError
+from netkit.core.model import Coverage, Window
+from netkit.core.session import Session, error_code
 from netkit.flowlogs.table import PARTITIONS_AFTER, PARTITIONS_BEFORE, RESOURCE_TYPES
-from netkit.model import Coverage, Window
-from netkit.session import Session, error_code
 
 FLOW_LOG_COLUMNS = (
     "flow_log_id", "resource_id", "resource_type", "traffic", "destination", "log_destination", "file_format", "hive",

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from netkit.errors import InputError, QueryError
+from netkit.core.errors import InputError, QueryError
+from netkit.core.model import Window
 from netkit.flowlogs.fields import (
     COLUMNS,
     DEFAULT_V2,
@@ -27,7 +28,6 @@ from netkit.flowlogs.fields import (
     log_format,
     parse_format,
 )
-from netkit.model import Window
 
 Destination = Literal["s3", "cloud-watch-logs", "kinesis-data-firehose"]
 FileFormat = Literal["plain-text", "parquet"]

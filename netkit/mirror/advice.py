@@ -6,8 +6,8 @@ alone copy half of it.
 
 from __future__ import annotations
 
+from netkit.core.packets import ANY_PORT, Packets, service_text
 from netkit.mirror.filters import Direction, MirrorFilter
-from netkit.packets import ANY_PORT, Packets, service_text
 
 OTHER: dict[Direction, Direction] = {"ingress": "egress", "egress": "ingress"}
 

@@ -19,9 +19,9 @@ from typing import Any, cast
 
 import pandas as pd
 
-from netkit.errors import InputError, SourceError
-from netkit.model import Coverage, Finding, Severity
-from netkit.net import protocol_name, protocol_number
+from netkit.core.errors import InputError, SourceError
+from netkit.core.model import Coverage, Finding, Severity
+from netkit.core.net import protocol_name, protocol_number
 
 COLUMNS = {
     "time": "datetime64[ns, UTC]", "severity": "Int64", "signature": "str", "signature_id": "Int64", "category": "str", "action": "str",

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
+from netkit.core.net import parse_cidr
 from netkit.mirror.alerts import WATCH
 from netkit.mirror.decode import GENEVE_PORT, VXLAN_PORT
-from netkit.net import parse_cidr
 
 # Later fragments of an envelope have no ports: without the last term a fragmented mirror would look like a truncated one.
 CAPTURE_FILTER = f"udp port {VXLAN_PORT} or udp port {GENEVE_PORT} or (ip[6:2] & 0x1fff != 0)"

@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from netkit.errors import InputError, SourceError
+from netkit.core.errors import InputError, SourceError
+from netkit.core.model import Window
+from netkit.core.net import ICMP, ICMPV6, UDP, protocol_name
 from netkit.mirror.conversations import COLUMNS, GAP_COLUMNS, Conversations
 from netkit.mirror.decode import NOTES, OUTCOMES, Decoder, Packets
 from netkit.mirror.pcap import LINK_TYPES, FileNotes, first_time, frames
-from netkit.model import Window
-from netkit.net import ICMP, ICMPV6, UDP, protocol_name
 
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 _RING = re.compile(

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netkit.commandline import command_options
-from netkit.errors import InputError
+from netkit.core.commandline import command_options
+from netkit.core.errors import InputError
+from netkit.core.net import parse_cidr
 from netkit.mirror.advice import unanswered, unanswered_text
 from netkit.mirror.filters import ANYWHERE, WHOLE_PACKETS, MirrorFilter, MirrorSession, Rule
 from netkit.mirror.ids import check_id, target_request
-from netkit.net import parse_cidr
 
 _START = "create-traffic-mirror-"
 _IGNORED = {"--client-token", "--profile", "--region", "--output", "--dry-run", "--no-dry-run"}

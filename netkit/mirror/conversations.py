@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from netkit.core.net import TCP
 from netkit.mirror.decode import Packets
 from netkit.mirror.pcap import Array
 from netkit.mirror.streams import ACK, FIN, RST, SYN, Streams
-from netkit.net import TCP
 
 _ALONE = 65_536  # first fragments remembered at a time
 _SYN_ONLY, _SYN_ACK, _RST, _ACK_ONLY = 1, 2, 4, 8  # what a handshake is told from

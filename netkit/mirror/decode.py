@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from netkit.core.net import TCP, UDP
 from netkit.mirror.pcap import (
     LINUX_COOKED,
     LINUX_COOKED_2,
@@ -23,7 +24,6 @@ from netkit.mirror.pcap import (
     longs_of,
     words_of,
 )
-from netkit.net import TCP, UDP
 
 VXLAN_PORT, GENEVE_PORT = 4789, 6081
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806

@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from netkit.core.model import Window
+from netkit.core.net import TCP, UDP, cidr_bounds, is_public, parse_address
 from netkit.mirror.capture import Capture
 from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorSession
 from netkit.mirror.pcap import Array
-from netkit.model import Window
-from netkit.net import TCP, UDP, cidr_bounds, is_public, parse_address
 
 FLOW_COLUMNS = (
     "conversation", "back", "direction", "protocol", "source", "source_port", "destination", "destination_port", "packets", "bytes", "rule", "action",

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from netkit.errors import InputError
-from netkit.net import TCP, UDP, parse_cidr, parse_port, protocol_name, protocol_number
-from netkit.packets import ANY_ADDRESS, ANY_PORT, ANY_PROTOCOL, Box, Packets, Span, join
+from netkit.core.errors import InputError
+from netkit.core.net import TCP, UDP, parse_cidr, parse_port, protocol_name, protocol_number
+from netkit.core.packets import ANY_ADDRESS, ANY_PORT, ANY_PROTOCOL, Box, Packets, Span, join
 
 Direction = Literal["ingress", "egress"]
 DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")

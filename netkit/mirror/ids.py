@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
 
 _ID = re.compile(r"(?P<prefix>[a-z]+)-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _BALANCER = re.compile(

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from netkit.errors import SourceError
+from netkit.core.errors import SourceError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

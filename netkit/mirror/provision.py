@@ -20,8 +20,10 @@ from typing import Any
 
 import pandas as pd
 
-from netkit import costs
-from netkit.errors import AccessError, InputError
+from netkit.core import costs
+from netkit.core.errors import AccessError, InputError
+from netkit.core.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Guard, Owner, Plan, Ref, Request, Step, Undo
+from netkit.core.session import Session
 from netkit.mirror.filters import (
     DIRECTIONS,
     SESSION_NUMBERS,
@@ -40,8 +42,6 @@ from netkit.mirror.limits import (
     SOURCES_PER_LARGEST_TARGET,
 )
 from netkit.mirror.read import Mirrors, mirrors, sources, tag
-from netkit.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Guard, Owner, Plan, Ref, Request, Step, Undo
-from netkit.session import Session
 
 Record = Mapping[str, Any]
 HOURS_A_MONTH = 730

@@ -17,12 +17,12 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from netkit.errors import InputError, SourceError
+from netkit.core.errors import InputError, SourceError
+from netkit.core.model import Coverage, Window
+from netkit.core.session import Session, aws_errors
 from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorTarget, Rule
 from netkit.mirror.ids import check_id
 from netkit.mirror.limits import SESSIONS_PER_INTERFACE, source_type
-from netkit.model import Coverage, Window
-from netkit.session import Session, aws_errors
 
 Record = Mapping[str, Any]
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from netkit.core.model import Coverage, Finding, Severity, Status, Window
+from netkit.core.net import protocol_name
 from netkit.mirror.capture import Capture
 from netkit.mirror.expected import (
     addresses_of,
@@ -34,8 +36,6 @@ from netkit.mirror.expected import (
 )
 from netkit.mirror.filters import MirrorFilter, MirrorSession, Stolen, stolen
 from netkit.mirror.pcap import Array
-from netkit.model import Coverage, Finding, Severity, Status, Window
-from netkit.net import protocol_name
 
 Others = Sequence[tuple[MirrorSession, MirrorFilter]]
 _EXAMPLES = 5

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from netkit.reach.exposure import exposure
-from netkit.reach.fixes import Fix, changes_frame, fix_findings, opens_frame, propose
-from netkit.reach.intents import check_intents, load_intents
-from netkit.reach.matrix import matrix
-from netkit.reach.snapshot import Snapshot, load_snapshot, save_snapshot
-from netkit.reach.trace import trace
+from netkit.reach.change.fixes import Fix, changes_frame, fix_findings, opens_frame, propose
+from netkit.reach.engine.exposure import exposure
+from netkit.reach.engine.intents import check_intents, load_intents
+from netkit.reach.engine.matrix import matrix
+from netkit.reach.engine.trace import trace
+from netkit.reach.network.snapshot import Snapshot, load_snapshot, save_snapshot
 
 __all__ = [
     "Fix", "Snapshot", "changes_frame", "check_intents", "exposure", "fix_findings", "load_intents", "load_snapshot", "matrix", "opens_frame", "propose", "save_snapshot",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.model import Coverage, Finding, Severity, Verdict
-from netkit.net import TCP, UDP, protocol_number
-from netkit.reach.snapshot import Snapshot
+from netkit.core.model import Coverage, Finding, Severity, Verdict
+from netkit.core.net import TCP, UDP, protocol_number
+from netkit.reach.network.snapshot import Snapshot
 
 HOP_COLUMNS = ("leg", "step", "component", "type", "name", "rule", "before", "after", "blocked", "subnet", "vpc")
 BLOCKER_COLUMNS = ("leg", "component", "direction", "code", "rule", "because", "where")

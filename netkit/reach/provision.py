@@ -17,11 +17,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from netkit import costs
-from netkit.errors import InputError, PlanError
-from netkit.net import parse_port
-from netkit.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Owner, Plan, Ref, Request, Step, Undo
-from netkit.session import Session
+from netkit.core import costs
+from netkit.core.errors import InputError, PlanError
+from netkit.core.net import parse_port
+from netkit.core.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Owner, Plan, Ref, Request, Step, Undo
+from netkit.core.session import Session
 
 # Ids that AWS takes as source or destination, by prefix.
 ENDS = {

@@ -15,11 +15,11 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from netkit import costs
-from netkit.errors import AccessError, AwsError, PlanError
-from netkit.model import Coverage
-from netkit.reach.snapshot import TABLES, Snapshot, Table
-from netkit.session import Session, error_code
+from netkit.core import costs
+from netkit.core.errors import AccessError, AwsError, PlanError
+from netkit.core.model import Coverage
+from netkit.core.session import Session, error_code
+from netkit.reach.network.snapshot import TABLES, Snapshot, Table
 
 THREADS = 8
 # The member of an answer that holds what was asked, where it is not the table's own name.

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from netkit.errors import SandboxError
+from netkit.core.errors import SandboxError
 
 WORLD_END = datetime(2026, 11, 20, tzinfo=UTC)
 """The end of what the sandbox's world has done; its data lie in the two days before, and do not age."""

@@ -20,18 +20,11 @@ from moto.s3.models import S3Backend
 from werkzeug.serving import make_server
 
 from netkit import sandbox
-from netkit.sandbox import (
-    athena,
-    cloudwatch_api,
-    cloudwatch_world,
-    delivery,
-    flowlogs_api,
-    mirror_api,
-    mirror_world,
-    network_insights,
-    reach_api,
-    world,
-)
+from netkit.sandbox.labs import seeds
+from netkit.sandbox.services import athena, cloudwatch_api, flowlogs_api, mirror_api, network_insights, reach_api
+from netkit.sandbox.world import cloudwatch as cloudwatch_world
+from netkit.sandbox.world import delivery, world
+from netkit.sandbox.world import mirror as mirror_world
 
 REGION = "us-east-1"
 SEED = 20261119
@@ -121,7 +114,7 @@ def serve(home: str) -> None:
     os.environ["MOTO_ACCOUNT_ID"] = world.ACCOUNT
     mock_random.seed(SEED)
     install()
-    world.seed_all()
+    seeds.seed_all()
     server = make_server(
         "127.0.0.1",
         0,

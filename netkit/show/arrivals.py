@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.graph_objects import Figure
 
-from netkit.model import Window
+from netkit.core.model import Window
 from netkit.show.plots import GREY, REJECT, _figure, _nothing
 
 _STATES = {"arrived": "#009E73", "unnamed": "#CC79A7", "quiet": "#56B4E9", "unknown": GREY, "stopped": "#E69F00", "missing": REJECT}  # fmt: skip

@@ -9,11 +9,12 @@ import ipywidgets as w
 import pandas as pd
 from IPython.display import DisplayHandle, display
 
-from netkit.errors import InputError
-from netkit.model import Verdict
+from netkit.core.errors import InputError
+from netkit.core.model import Verdict
+from netkit.reach.engine.trace import trace
 from netkit.reach.explain import blockers_frame, question
-from netkit.reach.snapshot import Snapshot
-from netkit.reach.trace import trace
+from netkit.reach.network.network import network_of
+from netkit.reach.network.snapshot import Snapshot
 from netkit.show.paths import path
 from netkit.show.widgets import fill, panel
 
@@ -22,7 +23,7 @@ PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
 def end_choices(snapshot: Snapshot) -> list[str]:
     """What can be picked as an end: Name tags that stand for one thing, interfaces, gateways, endpoints, and internet."""
-    network = snapshot.network
+    network = network_of(snapshot)
     names = sorted(name for name, ids in network.names.items() if not all(one in network.vpcs for one in ids))
     ids = (*network.interfaces, *network.igws, *network.vgws, *network.endpoints, *network.peerings, *network.transits)
     return ["internet", *names, *sorted(ids)]

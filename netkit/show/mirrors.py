@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from IPython.display import DisplayHandle, display
 from plotly.graph_objects import Figure
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
+from netkit.core.net import parse_cidr, protocol_name
 from netkit.mirror.capture import Capture
-from netkit.net import parse_cidr, protocol_name
 from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _nothing
 from netkit.show.widgets import fill, panel
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from plotly.graph_objects import Figure
 
-from netkit.model import Hop, Verdict
+from netkit.core.model import Hop, Verdict
 from netkit.reach.explain import hops_frame
-from netkit.reach.snapshot import Snapshot
+from netkit.reach.network.network import network_of
+from netkit.reach.network.snapshot import Snapshot
 from netkit.show.plots import GREY, REJECT, _figure, _nothing
 
 OPEN, BLOCKED, BEHIND, UNKNOWN = "#009E73", REJECT, "#B9C2CB", "#E69F00"
@@ -91,7 +92,7 @@ def _placed(hops: Sequence[Hop]) -> list[str]:
 
 def _lanes(legs: Sequence[Sequence[Hop]], snapshot: Snapshot) -> dict[str, str]:
     """Lanes in the order in which they are first met, with their labels."""
-    network = snapshot.network
+    network = network_of(snapshot)
     lanes: dict[str, str] = {}
     for place in (place for hops in legs for place in _placed(hops)):
         if place in lanes:
@@ -199,7 +200,7 @@ def grid(frame: pd.DataFrame, snapshot: Snapshot, *, title: str = "Who reaches w
     """
     if frame.empty:
         return _nothing(title, "there are no interfaces")
-    network = snapshot.network
+    network = network_of(snapshot)
     known = [one for one in frame.index if one in network.interfaces]
     order = sorted(
         known,
@@ -232,7 +233,7 @@ def _label(name: str, interface: str) -> str:
 
 
 def _instance_name(snapshot: Snapshot, interface: str) -> str:
-    network = snapshot.network
+    network = network_of(snapshot)
     held = network.instances.get(network.interfaces[interface].instance)
     return held.name if held else ""
 

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.graph_objects import Figure
 
-from netkit.errors import InputError
+from netkit.core.errors import InputError
+from netkit.core.net import protocol_name
 from netkit.flowlogs.names import service_name
-from netkit.net import protocol_name
 
 # Okabe and Ito's palette, which people with any colour vision tell apart; ACCEPT and REJECT are the same everywhere.
 ACCEPT, REJECT, GREY = "#0072B2", "#D55E00", "#9AA5B1"

@@ -13,9 +13,9 @@ import pandas as pd
 from IPython.display import DisplayHandle, display
 from plotly.graph_objects import Figure
 
-from netkit.errors import InputError, NetkitError
+from netkit.core.errors import InputError, NetkitError
+from netkit.core.net import parse_cidr, protocol_name
 from netkit.flowlogs.names import AddressBook
-from netkit.net import parse_cidr, protocol_name
 from netkit.show.plots import talkers
 
 ROWS = 25

@@ -1,0 +1,1 @@
+"""What all rooms share: errors, values, sessions, plans. It imports nothing of netkit above it."""

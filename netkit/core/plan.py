@@ -1,0 +1,714 @@
+"""Reading is free, writing is a Plan: the only code of netkit that changes anything in AWS.
+
+A wing's provision.py describes what should be as Steps. `Plan.of` looks at what is there and gives each step its action:
+
+    create    nothing of that name exists
+    update    it exists and lacks something; the request holds what exists, merged
+    keep      it exists as it should be (or is not netkit's to change)
+    conflict  it exists and differs; it is shown, and never replaced
+
+`plan.apply(armed=True)` looks once more before each call, and writes an intent line and a result line around it to
+runs/ledger/<run id>.jsonl. The run id follows from account, region and what is planned, so the same plan made again
+takes up the same ledger: a run killed at any point is finished by applying the plan again, without a duplicate.
+`teardown` undoes in reverse order what that ledger says was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from botocore import xform_name
+from tqdm.auto import tqdm
+
+from netkit.core.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
+from netkit.core.policy import statements_of
+from netkit.core.session import Session, error_code
+
+LEDGER_FOLDER = Path("runs/ledger")
+RUN_TAG, EXPIRES_TAG = "netkit:run", "netkit:expires"
+PREVIEW_COLUMNS = (
+    "order", "step", "resource", "name", "action", "reason", "difference", "service", "operation", "request", "command",
+    "monthly_usd", "undo", "after",
+)  # fmt: skip
+APPLIED_COLUMNS = ("step", "resource", "name", "outcome", "reason")
+MADE_COLUMNS = ("step", "resource", "name", "state", "time", "undo")
+REMOVED_COLUMNS = ("step", "resource", "name", "outcome", "reason")
+STATEMENTS_UNDO = "remove_bucket_policy_statements"  # the one undo that is not a single boto3 call
+
+Request = Mapping[str, Any]
+_ABSENT = re.compile(r"NotFound|NoSuch|DoesNotExist|^404$")
+# AWS may have done the work before it gave these answers, so the intent stays open and the next run looks.
+_UNSURE = {
+    "InternalError",
+    "InternalFailure",
+    "InternalServiceException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+}
+_SETTLE_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+class Action(StrEnum):
+    """What a step does, or would do."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    KEEP = "keep"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value out of the answer of an earlier step, as Ref("role", "Role.Arn"). In an undo, step "" is the step itself."""
+
+    step: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"<{self.step}.{self.path}>" if self.step else f"<{self.path}>"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A read that must come back empty before something is removed; `why` says what it means when it does not.
+
+    containing  only items count whose JSON holds one of these texts; () counts all
+    """
+
+    service: str
+    operation: str
+    key: str
+    request: Request
+    why: str
+    containing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Undo:
+    """How a step is taken back.
+
+    by_tag  how EC2 ids of its kind begin ("fl-"): so it is found by its netkit:run tag when its id was never seen
+    """
+
+    service: str
+    operation: str
+    request: Request
+    guards: tuple[Guard, ...] = ()
+    by_tag: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What exists now: the action that follows, why, and `answer`, in the shape of the operation's own answer for Refs.
+
+    difference  for update and conflict: one line for each thing that differs
+    request     for update: the request, merged with what exists
+    run         value of the netkit:run tag, "" when there is none, None where the API cannot tag
+    undo        for update: how to take back what the merged request adds
+    """
+
+    action: Action
+    reason: str
+    answer: Request = field(default_factory=dict)
+    difference: tuple[str, ...] = ()
+    request: Request | None = None
+    run: str | None = None
+    undo: Undo | None = None
+
+
+Find = Callable[[Session, Request], Found | None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: a resource, the boto3 call that makes it, and how to see whether it is there.
+
+    key        short name of the step, unique in its plan
+    find       what exists now, or None; called with the resolved request when planning, and again right before the call
+    token      name of the request's idempotency token, filled in by the plan
+    monthly_usd  running cost; None is unknown, which is not zero
+    after      keys of steps that must be there first
+    """
+
+    key: str
+    resource: str
+    name: str
+    service: str
+    operation: str
+    request: Request
+    find: Find
+    reason: str = ""
+    undo: Undo | None = None
+    monthly_usd: float | None = 0.0
+    token: str = ""
+    after: tuple[str, ...] = ()
+    action: Action = Action.CREATE
+    difference: tuple[str, ...] = ()
+    region: str = ""
+    wanted: Request | None = None  # the request as it was before it was merged with what exists
+
+    @property
+    def command(self) -> str:
+        """The same as a line for the AWS command line; references to earlier answers stand as <step.path>."""
+        return aws_command(self.service, self.operation, _shown(self.request), self.region)
+
+
+def aws_command(service: str, operation: str, request: Request, region: str = "") -> str:
+    """A boto3 call as an `aws` command: options in kebab case, structures as JSON, quoted for a POSIX shell."""
+    words = ["aws", {"s3": "s3api"}.get(service, service), operation.replace("_", "-")]
+    for name, value in request.items():
+        option = xform_name(name, "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, list) and all(isinstance(one, str | int) for one in value):
+            words += [f"--{option}", *map(str, value)]
+        else:
+            words += [f"--{option}", json.dumps(value) if isinstance(value, dict | list) else str(value)]
+    return shlex.join(words + (["--region", region] if region else []))
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who makes things: the run id, which follows from account, region and `what`, its tags and its ledger."""
+
+    session: Session
+    what: str
+    expires: date
+    folder: Path = LEDGER_FOLDER
+
+    @property
+    def run_id(self) -> str:
+        """Deterministic, so that the same plan made again goes on where it stopped."""
+        seed = "|".join((self.session.account_id, self.session.region, self.what))
+        return "nk-" + hashlib.sha256(seed.encode()).hexdigest()[:12]
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of this run id."""
+        return Ledger(self.folder / f"{self.run_id}.jsonl")
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that everything created carries."""
+        return {RUN_TAG: self.run_id, EXPIRES_TAG: self.expires.isoformat()}
+
+    def tag_list(self, **more: str) -> list[dict[str, str]]:
+        """The tags as AWS's [{Key, Value}]."""
+        return [{"Key": key, "Value": value} for key, value in (self.tags | more).items()]
+
+
+class Ledger:
+    """A JSON Lines file of what was meant and what was done, flushed to disk line by line.
+
+    Events of a step: intent, then result, partial or failed; later removed or left.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def lines(self) -> list[dict[str, Any]]:
+        """All lines, oldest first, without one that a kill cut short: what it meant is looked up in AWS."""
+        texts = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
+        return [line for text in texts if (line := self._parsed(text))]
+
+    @staticmethod
+    def _parsed(text: str) -> dict[str, Any] | None:
+        try:
+            line: dict[str, Any] = json.loads(text)
+        except ValueError:
+            return None
+        return line
+
+    def write(self, event: str, step: str, **more: Any) -> None:
+        """Add a line, and have it on disk before returning."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, "step": step} | more
+        with self.path.open("ab+") as file:
+            if file.tell() and self._cut_short(file):
+                file.write(b"\n")
+            file.write(json.dumps(line, default=str).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def _cut_short(file: Any) -> bool:
+        file.seek(-1, os.SEEK_END)
+        return bool(file.read(1) != b"\n")
+
+    def state(self, step: str) -> str:
+        """The last that happened to a step: "", intent, result, partial, failed or removed."""
+        events = [line["event"] for line in self.lines() if line["step"] == step and line["event"] != "left"]
+        return str(events[-1]) if events else ""
+
+    def made(self, step: str) -> bool:
+        """Whether this run made it, as far as is known: an intent without a result counts, since the call may have gone out."""
+        return self.state(step) in ("intent", "result", "partial")
+
+    def intended_undo(self, step: str) -> dict[str, Any] | None:
+        """The undo in the last intent of a step where that was an update: it alone knows what was there before."""
+        found = [line for line in self.lines() if line["step"] == step and line["event"] == "intent"]
+        if not found or found[-1]["action"] != Action.UPDATE or _unresolved(found[-1]["undo"] or {}):
+            return None
+        return dict(found[-1]["undo"] or {}) or None
+
+    def intended_action(self, step: str) -> str:
+        """What the last intent of a step was to do: create or update; "" where there is none."""
+        found = [str(line["action"]) for line in self.lines() if line["step"] == step and line["event"] == "intent"]
+        return found[-1] if found else ""
+
+    def generation(self, step: str) -> int:
+        """How often an attempt at the step came to an end: what follows is a new attempt, and needs a new idempotency token."""
+        return sum(
+            line["event"] in ("result", "partial", "failed", "removed") for line in self.lines() if line["step"] == step
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps, each with what it would do and why. Nothing changes until apply(armed=True)."""
+
+    owner: Owner
+    steps: tuple[Step, ...]
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, owner: Owner, steps: Sequence[Step], notices: Sequence[str] = ()) -> Plan:
+        """A plan from steps as they should be: looks at what exists, reads only. Raises AccessError where that is denied."""
+        answers: dict[str, Request] = {}
+        seen: list[Step] = []
+        for step in steps:
+            unknown = set(step.after) - {one.key for one in seen}
+            if unknown or step.key in {one.key for one in seen}:
+                raise PlanError(f"the step {step.key} is doubled, or comes before {', '.join(sorted(unknown))}")
+            ready = _ready(owner, step)
+            found = _look(owner.session, ready, answers)
+            if found is not None:
+                answers[step.key] = found.answer
+            seen.append(_decided(ready, found))
+        return cls(owner, tuple(seen), tuple(notices))
+
+    @property
+    def run_id(self) -> str:
+        """The run that this plan belongs to; the netkit:run tag and the ledger's name."""
+        return self.owner.run_id
+
+    @property
+    def conflicts(self) -> tuple[Step, ...]:
+        """Steps whose resource exists and differs."""
+        return tuple(step for step in self.steps if step.action == Action.CONFLICT)
+
+    def preview(self) -> pd.DataFrame:
+        """One row a step, in order: PREVIEW_COLUMNS. monthly_usd is NaN where it is unknown; undo is a command line."""
+        rows = [
+            (
+                number, step.key, step.resource, step.name, str(step.action), step.reason, "; ".join(step.difference), step.service,
+                step.operation, _shown(step.request), "" if step.action in (Action.KEEP, Action.CONFLICT) else step.command,
+                float("nan") if step.monthly_usd is None else step.monthly_usd,
+                aws_command(step.undo.service, step.undo.operation, _shown(step.undo.request), step.region) if step.undo else "",
+                ", ".join(step.after),
+            )
+            for number, step in enumerate(self.steps, 1)
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=list(PREVIEW_COLUMNS)).astype({"monthly_usd": "float64"})
+
+    def __str__(self) -> str:
+        cost = sum(step.monthly_usd or 0.0 for step in self.steps)
+        unknown = [step.key for step in self.steps if step.monthly_usd is None and step.action != Action.KEEP]
+        lines = [
+            f"{step.action:<8} {step.resource} {step.name}: {step.reason}{_bracketed(step.difference)}"
+            for step in self.steps
+        ]
+        total = f"estimated ${cost:.2f} a month" + (f", without {', '.join(unknown)} (unknown)" if unknown else "")
+        return "\n".join([f"plan {self.run_id} in {self.owner.session}", *lines, *self.notices, total])
+
+    def _repr_html_(self) -> str:
+        shown = self.preview()[["action", "resource", "name", "reason", "difference", "command", "monthly_usd"]]
+        notices = "".join(f"<p>{html.escape(notice)}</p>" for notice in self.notices)
+        title = html.escape(f"plan {self.run_id} in {self.owner.session}")
+        return f"<p><b>{title}</b></p>{notices}{shown.to_html(index=False, na_rep='unknown', escape=True)}"
+
+    def apply(self, *, armed: bool = False) -> pd.DataFrame:
+        """Do it, and return one row a step: APPLIED_COLUMNS; outcome is created, updated or kept.
+
+        Raises NotArmedError unless armed, and ConflictError before the first call when anything exists and differs; then
+        nothing was changed. Raises StepFailed when a call is refused: what was done before stands in the ledger, and
+        applying the same plan again goes on from there.
+        """
+        if not armed:
+            raise NotArmedError(
+                "this plan is not armed, so nothing was changed", subject=self.run_id, hint="apply(armed=True)"
+            )
+        # The plan may be hours old: look again before anything is changed.
+        self._refuse_conflicts(Plan.of(self.owner, self.steps).conflicts)
+        answers: dict[str, Request] = {}
+        rows = [self._done(step, answers) for step in tqdm(self.steps, desc=f"apply {self.run_id}", unit="step")]
+        return pd.DataFrame(rows, columns=list(APPLIED_COLUMNS))
+
+    def teardown(self, *, armed: bool = False) -> pd.DataFrame:
+        """Take back what this plan made; see teardown()."""
+        return teardown(self.owner.session, self.run_id, folder=self.owner.folder, armed=armed)
+
+    def _refuse_conflicts(self, steps: Sequence[Step]) -> None:
+        if steps:
+            shown = "; ".join(
+                f"{step.resource} {step.name}: {', '.join(step.difference) or step.reason}" for step in steps
+            )
+            raise ConflictError(
+                f"{len(steps)} of {len(self.steps)} resources exist and differ, so nothing was changed",
+                subject=shown, hint="use another name, or change that resource by hand",
+            )  # fmt: skip
+
+    def _done(self, step: Step, answers: dict[str, Request]) -> tuple[str, ...]:
+        """Bring one step about; its answer goes into `answers`."""
+        ledger = self.owner.ledger
+        ready = _ready(self.owner, step)
+        found = _look(self.owner.session, ready, answers)
+        now = _decided(ready, found)
+        self._refuse_conflicts([now] if now.action == Action.CONFLICT else [])
+        if found is not None and now.action == Action.KEEP:
+            answers[step.key] = found.answer
+            ours = ledger.state(step.key) == "intent" and found.run in (None, self.run_id)
+            if ours:  # an earlier run was killed between its call and its result line
+                # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
+                undo = ledger.intended_undo(step.key) or _undo(step, answers)
+                ledger.write("result", step.key, adopted=True, undo=undo)
+            elif ledger.state(step.key) == "intent" and ledger.intended_action(step.key) == Action.CREATE:
+                # The call never came about, and somebody else has made a thing of that name: it is not ours to take away.
+                ledger.write("failed", step.key, error=f"made by {found.run or 'others'} meanwhile")
+            return (step.key, step.resource, step.name, "created" if ours else "kept", now.reason)
+        request = _resolved(now.request, answers)
+        if _unresolved(request):
+            raise StepFailed(f"the step {step.key} needs what an earlier step did not answer", subject=now.command)
+        self._intend(now, request, answers)
+        answers[step.key] = self._called(now, request, answers)
+        if now.action == Action.CREATE:
+            _settle(self.owner.session, step, request)
+        return (step.key, step.resource, step.name, f"{now.action}d", now.reason)
+
+    def _intend(self, step: Step, request: Request, answers: Mapping[str, Request]) -> None:
+        self.owner.ledger.write(
+            "intent", step.key, run=self.run_id, account=self.owner.session.account_id, region=self.owner.session.region,
+            action=str(step.action), resource=step.resource, name=step.name, service=step.service, operation=step.operation,
+            request=request, undo=_undo(step, answers), undone_with="" if step.undo else "what it belongs to", after=step.after,
+        )  # fmt: skip
+
+    def _called(self, step: Step, request: Request, answers: Mapping[str, Request]) -> Request:
+        ledger = self.owner.ledger
+        again = "apply the same plan again to go on"
+        try:
+            answer = self.owner.session.call(step.service, step.operation, **request)
+        except AwsError as error:
+            if error_code(error) and error_code(error) not in _UNSURE:
+                ledger.write("failed", step.key, error=error.what)
+            raise StepFailed(
+                f"the step {step.key} failed: {error.what}", subject=f"{step.resource} {step.name}", hint=again
+            ) from error
+        kept = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+        errors = _errors(answer)
+        undo = _undo(step, {**answers, step.key: kept})
+        worked = undo is not None and not _unresolved(undo["request"]) and all(undo["request"].values())
+        ledger.write(
+            ("partial" if worked else "failed") if errors else "result", step.key, answer=kept, undo=undo, errors=errors
+        )
+        if errors:
+            raise StepFailed(
+                f"the step {step.key} failed for {len(errors)}: {errors[0]}",
+                subject=f"{step.resource} {step.name}",
+                hint=again,
+            )
+        return kept
+
+
+def made(run_id: str, *, folder: Path = LEDGER_FOLDER) -> pd.DataFrame:
+    """What teardown would take back, by the ledger alone, in its order: MADE_COLUMNS; time in UTC, undo is a command line.
+
+    state is result, partial, or intent where the run was cut short and only AWS knows. Raises InputError without a ledger.
+    """
+    ledger, intents = _opened(run_id, folder)
+    rows = [
+        (key, line["resource"], line["name"], ledger.state(key), line["time"], _undo_line((_undos(ledger, key) or [line["undo"]])[0], line["region"]))
+        for key, line in reversed(intents.items())
+        if ledger.made(key) and line["undo"] is not None
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(MADE_COLUMNS))
+
+
+def _undo_line(undo: Mapping[str, Any], region: str) -> str:
+    return aws_command(undo["service"], undo["operation"], _shown_again(undo["request"]), region)
+
+
+def _shown_again(value: Any) -> Any:
+    """As _shown, for a Ref as the ledger writes it."""
+    if isinstance(value, Mapping):
+        return f"<{value['$ref']}>" if "$ref" in value else {name: _shown_again(one) for name, one in value.items()}
+    return value
+
+
+def _opened(run_id: str, folder: Path) -> tuple[Ledger, dict[str, dict[str, Any]]]:
+    """A run's ledger and the last intent of each step, in order of the first. Raises InputError where there is none."""
+    ledger = Ledger(folder / f"{run_id}.jsonl")
+    named = re.fullmatch(r"nk-[0-9a-f]{12}", run_id)
+    intents = {line["step"]: line for line in ledger.lines() if line["event"] == "intent"} if named else {}
+    if not intents:
+        raise InputError(
+            f"there is no ledger of a run {run_id[:40]!r}",
+            subject=str(folder),
+            hint="its name is in the netkit:run tag",
+        )
+    return ledger, intents
+
+
+def teardown(session: Session, run_id: str, *, folder: Path = LEDGER_FOLDER, armed: bool = False) -> pd.DataFrame:
+    """Undo what a run made, in reverse order, and return one row for each: REMOVED_COLUMNS.
+
+    Only what the ledger says this run made, or what carries its netkit:run tag where the run was cut short before AWS's
+    answer was seen. outcome: removed, gone (it was not there any more) or left, with the reason: data is never deleted,
+    and a policy keeps every statement that is not ours.
+
+    Raises NotArmedError unless armed, and InputError for a run without a ledger, or one of another account or region.
+    """
+    ledger, intents = _opened(run_id, folder)
+    for line in intents.values():
+        if (line["account"], line["region"]) != (session.account_id, session.region):
+            raise InputError(
+                f"the run {run_id} was made in {line['account']}/{line['region']}",
+                subject=str(session), hint="connect to that account and region",
+            )  # fmt: skip
+    if not armed:
+        raise NotArmedError("this teardown is not armed, so nothing was removed", subject=run_id, hint="armed=True")
+    rows: list[tuple[str, ...]] = []
+    left: set[str] = set()
+    for key, intent in reversed(intents.items()):
+        if not ledger.made(key) or intent["undo"] is None:
+            continue
+        users = sorted(one for one in left if key in intents[one]["after"])
+        outcome, reason = (
+            ("left", f"still used by {users[0]}") if users else _removed(session, ledger, run_id, key, intent)
+        )
+        ledger.write("left" if outcome == "left" else "removed", key, reason=reason)
+        # Statements that stay in a policy do not hold up the bucket they belong to; that has to be empty anyway.
+        if outcome == "left" and intent["undo"]["operation"] != STATEMENTS_UNDO:
+            left.add(key)
+        rows.append((key, intent["resource"], intent["name"], outcome, reason))
+    return pd.DataFrame(rows, columns=list(REMOVED_COLUMNS))
+
+
+def _removed(session: Session, ledger: Ledger, run_id: str, key: str, intent: Mapping[str, Any]) -> tuple[str, str]:
+    """Undo one step, all the calls that made parts of it. Returns outcome and reason."""
+    undos: list[dict[str, Any]] | None = _undos(ledger, key) or [intent["undo"]]
+    if any(_unresolved(undo["request"]) for undo in undos or ()):
+        undos = _by_tag(session, run_id, ledger, intent["undo"])
+    if undos is None:
+        return "left", "the run was cut short before its id was seen; apply the same plan again, then tear it down"
+    # Newest first: what was created and then updated is put back to what it was, and then goes.
+    outcomes = [_undone(session, undo) for undo in reversed(undos)]
+    telling = ("left", "removed", "gone")  # of several parts the first of these is what a person has to know
+    return min(outcomes, key=lambda one: telling.index(one[0]), default=("gone", "it was never made"))
+
+
+def _undos(ledger: Ledger, key: str) -> list[dict[str, Any]]:
+    """The undo of every call that made a part of the step since it was last removed."""
+    undos: list[dict[str, Any]] = []
+    for line in ledger.lines():
+        if line["step"] == key and line["event"] == "removed":
+            undos = []
+        elif line["step"] == key and line["event"] in ("result", "partial"):
+            undos.append(line["undo"])
+    return undos
+
+
+def _by_tag(session: Session, run_id: str, ledger: Ledger, undo: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Undos of the EC2 resources of that kind which carry the run's tag and which no other step's result has; or None."""
+    if not undo["by_tag"]:
+        return None
+    wanted = {"key": RUN_TAG, "value": run_id}
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    tagged = {tag["ResourceId"] for tag in session.pages("ec2", "describe_tags", "Tags", Filters=filters)}
+    known = json.dumps([line.get("undo") for line in ledger.lines() if line["event"] in ("result", "partial")])
+    ids = sorted(one for one in tagged if one.startswith(undo["by_tag"]) and one not in known)
+    (name,) = (name for name, value in undo["request"].items() if _unresolved(value))
+    as_list = [{**undo, "request": {**undo["request"], name: ids}}] if ids else []
+    return as_list if name.endswith("s") else [{**undo, "request": {**undo["request"], name: one}} for one in ids]
+
+
+def _undone(session: Session, undo: Mapping[str, Any]) -> tuple[str, str]:
+    try:
+        for guard in undo["guards"]:
+            items = session.pages(guard["service"], guard["operation"], guard["key"], **guard["request"])
+            texts = [json.dumps(item, default=str) for item in items]
+            held = [
+                text for text in texts if not guard["containing"] or any(one in text for one in guard["containing"])
+            ]
+            if held:
+                return "left", f"{guard['why']} ({len(held)})"
+        if undo["operation"] == STATEMENTS_UNDO:
+            return remove_statements(session, **undo["request"])
+        errors = _errors(session.call(undo["service"], undo["operation"], **undo["request"]))
+    except AwsError as error:
+        if _ABSENT.search(error_code(error)) or "is not found" in error.what:
+            return "gone", "it was not there any more"
+        return "left", error.what
+    gone = [one for one in errors if _ABSENT.search(one)]
+    if len(errors) > len(gone):
+        return "left", next(one for one in errors if one not in gone)
+    return ("gone", "it was not there any more") if gone else ("removed", "")
+
+
+def bucket_policy(session: Session, bucket: str) -> dict[str, Any] | None:
+    """The policy document of a bucket, or None where it has none (or there is no such bucket)."""
+    answer = if_there(session, "s3", "get_bucket_policy", Bucket=bucket)
+    return None if answer is None else dict(json.loads(answer["Policy"]))
+
+
+def remove_statements(session: Session, Bucket: str, Statements: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Take exactly these statements out of a bucket policy; returns outcome and reason. One changed since is not ours any more."""
+    policy = bucket_policy(session, Bucket)
+    if policy is None:
+        return "gone", "the bucket has no policy any more"
+    ours = [one for one in statements_of(policy) if one in Statements]
+    rest = [one for one in statements_of(policy) if one not in Statements]
+    changed = {one["Sid"] for one in Statements} & {one.get("Sid") for one in rest}
+    if not ours:
+        return (
+            ("left", f"{', '.join(sorted(changed))} was changed since")
+            if changed
+            else ("gone", "they were not there any more")
+        )
+    if rest:
+        session.call("s3", "put_bucket_policy", Bucket=Bucket, Policy=json.dumps(policy | {"Statement": rest}))
+    else:
+        session.call("s3", "delete_bucket_policy", Bucket=Bucket)
+    kept = f"{len(rest)} statements that are not ours stay" if rest else ""
+    return ("left", f"{', '.join(sorted(changed))} was changed since") if changed else ("removed", kept)
+
+
+def if_there(session: Session, service: str, operation: str, **request: Any) -> dict[str, Any] | None:
+    """One read, None where AWS says there is no such thing. Raises AccessError where it is denied: that is not absent."""
+    try:
+        return session.call(service, operation, **request)
+    except AccessError:
+        raise
+    except AwsError as error:
+        if _ABSENT.search(error_code(error)):
+            return None
+        raise
+
+
+def _ready(owner: Owner, step: Step) -> Step:
+    """The step with its region, and its idempotency token where the call takes one."""
+    request = step.wanted or step.request
+    if not step.token:
+        return replace(step, region=owner.session.region, request=request)
+    seed = f"{owner.run_id}/{step.key}/{owner.ledger.generation(step.key)}"
+    token = hashlib.sha256(seed.encode()).hexdigest()[:48]
+    return replace(step, region=owner.session.region, request={**request, step.token: token})
+
+
+def _look(session: Session, step: Step, answers: Mapping[str, Request]) -> Found | None:
+    """What is there. A step that builds on one which does not exist yet cannot exist either."""
+    request = _resolved(step.request, answers)
+    return None if _unresolved(request) else step.find(session, request)
+
+
+def _decided(step: Step, found: Found | None) -> Step:
+    if found is None:
+        return replace(step, action=Action.CREATE, difference=())
+    if found.request is not None:
+        step = replace(step, request=found.request, wanted=step.request, undo=found.undo or step.undo)
+    return replace(step, action=found.action, reason=found.reason, difference=found.difference)
+
+
+def _settle(session: Session, step: Step, request: Request) -> None:
+    """Wait until what was created can be seen: AWS is eventually consistent, and the next step may need it."""
+    for pause in _SETTLE_S:
+        time.sleep(pause)
+        if step.find(session, request) is not None:
+            return
+    raise StepFailed(
+        f"the step {step.key} was accepted, but nothing can be seen of it after {sum(_SETTLE_S):.0f} s",
+        subject=f"{step.resource} {step.name}", hint="apply the same plan again in a minute",
+    )  # fmt: skip
+
+
+def _resolved(value: Any, answers: Mapping[str, Request]) -> Any:
+    """The value with every Ref replaced whose step has answered."""
+    if isinstance(value, Ref):
+        return _at(answers[value.step], value) if value.step in answers else value
+    if isinstance(value, Mapping):
+        return {name: _resolved(one, answers) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolved(one, answers) for one in value]
+    return value
+
+
+def _at(answer: Any, ref: Ref) -> Any:
+    for part in ref.path.split("."):
+        try:
+            answer = answer[int(part)] if part.isdecimal() else answer[part]
+        except (KeyError, IndexError, TypeError):
+            return ref
+    return answer
+
+
+def _unresolved(value: Any) -> bool:
+    """Whether a Ref is left, as itself or as the ledger writes it."""
+    if isinstance(value, Mapping):
+        return "$ref" in value or any(_unresolved(one) for one in value.values())
+    return isinstance(value, Ref) or (isinstance(value, list | tuple) and any(_unresolved(one) for one in value))
+
+
+def _undo(step: Step, answers: Mapping[str, Request]) -> dict[str, Any] | None:
+    """The undo as plain JSON; a Ref that has no answer yet stands as {"$ref": path}."""
+    if step.undo is None:
+        return None
+    own = {**answers, "": answers[step.key]} if step.key in answers else answers
+    request = _plain(_resolved(step.undo.request, own))
+    guards = [asdict(one) | {"request": _plain(_resolved(one.request, own))} for one in step.undo.guards]
+    return {
+        "service": step.undo.service, "operation": step.undo.operation, "request": request, "guards": guards, "by_tag": step.undo.by_tag,
+    }  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return {"$ref": value.path, "step": value.step}
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _shown(value: Any) -> Any:
+    """The value for people: Refs as <step.path>."""
+    if isinstance(value, Mapping):
+        return {name: _shown(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return str(value) if isinstance(value, Ref) else value
+
+
+def _errors(answer: Mapping[str, Any]) -> list[str]:
+    """What a 200 answer still says went wrong, one line each."""
+    return [
+        f"{one.get('ResourceId') or one.get('TargetId', '')}: {one.get('Error', one).get('Code') or one.get('ErrorCode')}: "
+        f"{one.get('Error', one).get('Message') or one.get('ErrorMessage', '')}"
+        for key in ("Unsuccessful", "FailedEntries")
+        for one in answer.get(key) or []
+    ]
+
+
+def _bracketed(lines: Iterator[str] | Sequence[str]) -> str:
+    text = "; ".join(lines)
+    return f" [{text}]" if text else ""

@@ -1,0 +1,1 @@
+"""What changed when, and by whom: snapshots in a row, CloudTrail, the first bad state."""

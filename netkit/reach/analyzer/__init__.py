@@ -1,0 +1,1 @@
+"""AWS's own Reachability Analyzer: its answers read, its codes."""

@@ -1,0 +1,1 @@
+"""What would open a path: changes, their proof, what else they open."""

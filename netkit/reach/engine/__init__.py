@@ -1,0 +1,1 @@
+"""What gets through: traces, the matrix, exposure, intents."""

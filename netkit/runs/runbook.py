@@ -1,0 +1,344 @@
+"""The strict runner: a notebook with checked parameters, headless, to findings, an exit status and one offline page.
+
+It adds to papermill what that lacks: papermill only warns of an unknown parameter, and YAML turns the account id
+000123456701 into an octal number, so values are read as text and coerced to the types that the notebook declares.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nbformat
+import yaml
+
+from netkit.core.errors import FindingError, InputError, NotebookFailed, ParameterError, looks_secret, redact
+from netkit.core.model import SEVERITIES, Coverage, Finding, Severity
+from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION
+
+RAN, FAILED, BAD_PARAMETERS, BAD_FINDINGS, FOUND = 0, 1, 2, 3, 10
+_TYPES = ("str", "int", "float", "bool", "list[str]", "list[int]")
+_SECRET_NAME = re.compile(r"secret|password|passwd|token|private_?key|access_?key|credential", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"REPLACE[_ ]ME|<[^>]+>|CHANGE[_ ]ME|^TODO$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A parameter that a notebook declares: name, type, default, help, and the line it stands on."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: its folder, exit status and findings."""
+
+    folder: Path
+    status: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def report(self) -> Path:
+        """The page that a person opens."""
+        return self.folder / "report.html"
+
+
+def declared(notebook: Path) -> dict[str, Declared]:
+    """The parameters of a notebook: the assignments `name: type = literal  # help` of its cell tagged "parameters".
+
+    Raises ParameterError for a notebook that cannot be read or has no such cell, and for a line of another form.
+    """
+    try:
+        book = nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as problem:
+        raise ParameterError(f"the notebook cannot be read: {problem}", subject=str(notebook)) from None
+    cells = [cell for cell in book.cells if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise ParameterError(f"{len(cells)} cells are tagged parameters; one is needed", subject=str(notebook))
+    lines = cells[0].source.splitlines()
+    found: dict[str, Declared] = {}
+    for node in ast.parse(cells[0].source).body:
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+            raise ParameterError(
+                f"line {node.lineno} of the parameters is not `name: type = literal`", subject=str(notebook)
+            )
+        kind = ast.unparse(node.annotation)
+        if kind not in _TYPES:
+            raise ParameterError(
+                f"parameter {node.target.id} has the type {kind}",
+                subject=str(notebook),
+                hint=f"one of {', '.join(_TYPES)}",
+            )
+        help_text = lines[node.lineno - 1].partition("  #")[2].strip()
+        found[node.target.id] = Declared(node.target.id, kind, ast.literal_eval(node.value), help_text)
+    return found
+
+
+class _Text(yaml.BaseLoader):
+    """YAML with every value as text. A key that stands twice is refused: which one was meant cannot be known."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, its keys all different."""
+        keys = [one.value for one, _ in node.value]
+        for key, where in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", where[0].start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        """A scalar as text. A bare null is no value of any parameter; the empty text is how "none" is written."""
+        if node.style is None and node.value in ("~", "null", "Null", "NULL"):
+            raise yaml.constructor.ConstructorError(None, None, 'null is no value; write ""', node.start_mark)
+        return str(super().construct_scalar(node))
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The keys of a YAML parameter file, every value as text. Raises ParameterError for a file that is none."""
+    try:
+        values = yaml.load(path.read_text("utf-8"), Loader=_Text)  # noqa: S506  (BaseLoader makes text only)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise ParameterError(
+            f"the parameter file cannot be read: {' '.join(str(problem).split())[:200]}", subject=str(path)
+        ) from None
+    if values in (None, ""):
+        return {}
+    if not isinstance(values, dict):
+        raise ParameterError("a parameter file is a list of `name: value`", subject=str(path))
+    return values
+
+
+def resolve(notebook: Path, *, file: Path | None = None, pairs: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The values of a run, typed as the notebook declares. Raises ParameterError, naming file, key and declared names."""
+    known = declared(notebook)
+    values = _checked(known, read_file(file), str(file)) if file else {}
+    return values | _checked(known, dict(pairs), "-p")
+
+
+def _checked(known: Mapping[str, Declared], given: Mapping[str, Any], source: str) -> dict[str, Any]:
+    values = {}
+    for key, value in given.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = (f"did you mean {near[0]}? " if near else "") + f"declared: {', '.join(known)}"
+            raise ParameterError(f"{key!r} is not a parameter of this notebook", subject=f"{source}: {key}", hint=hint)
+        if _SECRET_NAME.search(key) or any(map(looks_secret, _texts(value))):
+            raise ParameterError(
+                f"{key} looks like a secret; parameters are stored in the report",
+                subject=f"{source}: {key}",
+                hint="use a profile",
+            )
+        if any(_PLACEHOLDER.search(one) for one in _texts(value)):
+            raise ParameterError(
+                f"{key} still holds a placeholder",
+                subject=f"{source}: {key}",
+                hint="fill in the template, or leave the line out",
+            )
+        values[key] = _typed(known[key], value, source)
+    return values
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def _typed(one: Declared, value: Any, source: str) -> Any:
+    """A text as the declared type. Raises ParameterError."""
+    try:
+        return _coerced(one.kind, value)
+    except (ValueError, TypeError):
+        shown = redact(str(value))[:80]
+        raise ParameterError(
+            f"{one.name}: {shown!r} is not {one.kind}",
+            subject=f"{source}: {one.name}",
+            hint=one.help or f"default: {one.default!r}",
+        ) from None
+
+
+def _coerced(kind: str, value: Any) -> Any:
+    if kind.startswith("list"):
+        items = value if isinstance(value, list) else _list(str(value))
+        return [_coerced(kind[5:-1], item) for item in items]
+    if isinstance(value, list | dict):
+        raise TypeError
+    text = str(value)
+    if kind == "str":
+        return text
+    if kind == "bool":
+        return (
+            {"true": True, "yes": True, "false": False, "no": False}[text.strip().lower()]
+            if text.strip().lower() in ("true", "yes", "false", "no")
+            else _fail()
+        )
+    if kind == "int":
+        return int(text) if re.fullmatch(r"[+-]?\d+", text.strip(), re.ASCII) else _fail()
+    return float(text)
+
+
+def _fail() -> Any:
+    raise ValueError
+
+
+def _list(text: str) -> list[str]:
+    """A list in a word of the command line: JSON, or parts between commas."""
+    if text.strip().startswith("["):
+        return [str(item) for item in json.loads(text)]
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+# -------------------------------------------------------------------------------------------------------------- run
+
+
+def run(
+    notebook: Path,
+    *,
+    file: Path | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    out: Path | None = None,
+    fail_on: Severity | None = None,
+    progress: bool = True,
+) -> Outcome:
+    """Run a notebook: DIR/notebook.ipynb, report.html, findings.json, params.json (of an earlier run, replaced).
+
+    Raises ParameterError before anything runs, NotebookFailed when the notebook raised (the partial one is kept),
+    FindingError when it did not publish findings as it should.
+    """
+    from netkit.runs.report import write_report
+
+    values = resolve(notebook, file=file, pairs=pairs)
+    parameters = {name: one.default for name, one in declared(notebook).items()} | values
+    folder = _folder(out or Path("runs") / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    (folder / "params.json").write_text(json.dumps(parameters, indent=1), "utf-8")
+    kept, page = folder / "notebook.ipynb", folder / "report.html"
+    problem = _execute(notebook, kept, values, progress)
+    if problem:
+        write_report(kept, page, parameters=parameters, problem=problem)
+        raise NotebookFailed(
+            problem, subject=str(kept), hint="the partial notebook and report.html show how far it came"
+        )
+    try:
+        findings = read_findings(kept)
+    except FindingError as error:
+        write_report(kept, page, parameters=parameters, problem=error.what)
+        raise
+    (folder / "findings.json").write_text(json.dumps([one.as_dict() for one in findings], indent=1), "utf-8")
+    write_report(kept, page, parameters=parameters, findings=findings)
+    hit = fail_on is not None and any(one.status == "confirmed" and one.at_least(fail_on) for one in findings)
+    return Outcome(folder, FOUND if hit else RAN, findings)
+
+
+def _folder(folder: Path) -> Path:
+    """The folder of a run, made and emptied of an earlier run's files: stale findings must not pass for this run's."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("notebook.ipynb", "report.html", "findings.json", "params.json"):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as problem:
+        raise ParameterError(
+            f"the run's folder cannot be written: {problem.strerror}", subject=str(folder), hint="choose another --out"
+        ) from None
+    return folder
+
+
+def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bool) -> str:
+    """Run the cells; "" or, in a line, why that ended early."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    # The kernel's notes on its own transport are not news to a scheduler.
+    quiet = ["--log-level=ERROR"]
+    try:
+        with _transport() as transport:
+            papermill.execute_notebook(
+                str(notebook),
+                str(kept),
+                parameters=dict(values),
+                progress_bar=progress,
+                log_output=False,
+                extra_arguments=quiet,
+                **transport,
+            )
+    except PapermillExecutionError as error:
+        return _first_lines(error)
+    except (DeadKernelError, CellTimeoutError) as error:
+        return f"the kernel ended before the notebook did: {str(error).splitlines()[0]}"
+    return ""
+
+
+@contextmanager
+def _transport() -> Iterator[dict[str, Any]]:
+    """How runner and kernel talk: by sockets in a private folder, where there are such.
+
+    Ports of TCP are chosen before the kernel takes them, so of two runs that start together one could lose its kernel.
+    """
+    from traitlets.config import Config
+
+    if os.name == "nt":
+        yield {}
+        return
+    with TemporaryDirectory(prefix="netkit-") as folder:
+        yield {"config": Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})}
+
+
+def _first_lines(error: Any) -> str:
+    """The name and words of a notebook's error, without its traceback."""
+    value = redact(str(error.evalue))
+    if "\n" in value or value.startswith("on: "):
+        value = "; ".join(line for line in value.splitlines() if line)
+    return f"cell {error.exec_count}: {error.ename}: {value}"[:600]
+
+
+def read_findings(notebook: Path) -> tuple[Finding, ...]:
+    """The findings that an executed notebook published. Raises FindingError unless its last code cell did so, once."""
+    book = nbformat.read(notebook, as_version=4)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    published = [
+        (number, output.data[FINDINGS_MIME])
+        for number, cell in enumerate(code)
+        for output in cell.outputs
+        if FINDINGS_MIME in output.get("data", {})
+    ]
+    if len(published) != 1:
+        raise FindingError(
+            f"the notebook published findings {len(published)} times; once is the contract",
+            subject=str(notebook),
+            hint="its last cell calls nk.publish([...])",
+        )
+    number, body = published[0]
+    if number != len(code) - 1:
+        raise FindingError(
+            "findings were published before the last code cell", subject=str(notebook), hint="call nk.publish last"
+        )
+    if body.get("version") != FINDINGS_VERSION or not isinstance(body.get("findings"), list) or not body["findings"]:
+        raise FindingError("the findings are not of the version that this runner reads", subject=str(notebook))
+    try:
+        return tuple(finding_from(one) for one in body["findings"])
+    except (TypeError, KeyError, AttributeError, InputError) as problem:
+        raise FindingError(f"a finding lacks what the contract asks: {problem}", subject=str(notebook)) from None
+
+
+def finding_from(values: Mapping[str, Any]) -> Finding:
+    """A Finding from its JSON values; raises what its constructor raises."""
+    rest = {name: value for name, value in values.items() if name != "coverage"}
+    return Finding(**rest, coverage=tuple(Coverage(**row) for row in values.get("coverage", ())))
+
+
+def severity(text: str) -> Severity:
+    """A severity from text. Raises ParameterError."""
+    for one in SEVERITIES:
+        if one == text:
+            return one
+    raise ParameterError(f"--fail-on {text!r} is none of {', '.join(SEVERITIES)}")

@@ -1,0 +1,1 @@
+"""What is seeded into the sandbox: networks, mirrors and monitoring with known faults."""

@@ -1,0 +1,1 @@
+"""What each API of the sandbox says, on top of moto."""
