@@ -77,6 +77,18 @@ TABLES: dict[str, Table] = {
     )
 }  # fmt: skip
 
+# Tables that a folder may hold beside these: no rule of a path reads them, and an incident's evidence does. Key: member that is the id.
+CARRIED: dict[str, str] = {
+    "Addresses": "AllocationId",
+    "CustomerGateways": "CustomerGatewayId",
+    "FirewallPolicies": "FirewallPolicyArn",
+    "FirewallRuleGroups": "RuleGroupArn",
+    "Firewalls": "FirewallArn",
+    "FlowLogs": "FlowLogId",
+    "HostedZonesByVpc": "VPCId",
+    "ListenerAttributes": "ListenerArn",
+    "VpcEncryptionControls": "VpcEncryptionControlId",
+}
 Derived = TypeVar("Derived")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _FILE = re.compile(rf"(?P<key>[A-Za-z]+)(?:[-_.](?P<region>{_REGION.pattern}))?\.json")
@@ -178,7 +190,7 @@ def load_snapshot(folder: str | Path) -> Snapshot:
     coverage: dict[tuple[str, str, str], Coverage] = {}
     for path in sorted(root.rglob("*.json")):
         match = _FILE.fullmatch(path.name)
-        if path.name == MANIFEST or match is None or match["key"] not in TABLES:
+        if path.name == MANIFEST or match is None or match["key"] not in TABLES | CARRIED:
             continue
         account, region = _scope_of(path.relative_to(root), match["region"] or "")
         key, (records, row) = match["key"], _read_table(path, match["key"], account, region)
