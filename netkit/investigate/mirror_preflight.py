@@ -45,7 +45,8 @@ from netkit.mirror.limits import (
 from netkit.mirror.provision import free_number, sources_of
 from netkit.mirror.read import Mirrors, interface_problem, tag
 from netkit.reach import Snapshot, trace
-from netkit.reach.network.network import Balancer, Network, TargetGroup, network_of
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Balancer, TargetGroup
 
 State = Literal["ok", "warning", "fails", "unknown"]
 COLUMNS = ("check", "subject", "state", "says", "next_step")

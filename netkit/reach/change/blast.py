@@ -19,7 +19,8 @@ from netkit.reach.change.options import Question
 from netkit.reach.engine.exposure import exposure
 from netkit.reach.engine.matrix import REACHABLE, statuses
 from netkit.reach.engine.walk import acl_for, table_for
-from netkit.reach.network.network import Interface, Network, block_of, network_of
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Interface, block_of
 from netkit.reach.network.snapshot import Snapshot
 
 PAIRS_AT_MOST = 600  # traced twice each, at a fraction of a millisecond; more are asked of the matrix

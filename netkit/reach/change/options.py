@@ -30,7 +30,8 @@ from netkit.reach.engine.trace import trace
 from netkit.reach.engine.walk import table_for
 from netkit.reach.network.ends import End, find_end
 from netkit.reach.network.filters import acl_allows
-from netkit.reach.network.network import Interface, Network, address_of, block_of, network_of
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Interface, address_of, block_of
 from netkit.reach.network.snapshot import Scope, Snapshot
 
 BLOCKS_AT_MOST = 8  # an end of more blocks than these is "anywhere"

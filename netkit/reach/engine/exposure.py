@@ -10,7 +10,8 @@ import pandas as pd
 from netkit.core.model import Verdict
 from netkit.reach.engine.matrix import classes
 from netkit.reach.engine.trace import trace
-from netkit.reach.network.network import Interface, Network, network_of
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Interface
 from netkit.reach.network.snapshot import Snapshot
 
 EXPOSURE_COLUMNS = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from netkit.core.model import Unknown
 from netkit.core.net import ICMP, TCP, UDP
@@ -19,11 +20,29 @@ from netkit.reach.engine.walk import (
     through_acl,
     through_groups,
 )
-from netkit.reach.network.network import Endpoint, Nat, Network, Route, block_of
+from netkit.reach.network.network import Network
+from netkit.reach.network.records import Endpoint, Gateway, Nat, Route, block_of
 
 PRIVATE = [block_of(text)[1:] for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 SHARED = block_of("100.64.0.0/10")[1:]
 PRIVATE_SPANS = [*PRIVATE, SHARED]  # what no internet gateway passes on (RFC 1918, RFC 6598)
+
+
+Thing = TypeVar("Thing")
+
+
+def _target(leg: Leg, held: Mapping[str, Thing], table: str, name: str) -> Thing | None:
+    """What a route names, or None, when its table's lack is written down."""
+    found = held.get(name)
+    if found is None:
+        leg.lacks(table, name)
+    return found
+
+
+def _attached(leg: Leg, gateway: Gateway, vpc: str) -> None:
+    """A gateway serves only the VPCs that it is attached to."""
+    if vpc not in gateway.vpcs:
+        leg.block(gateway.id, "UNASSOCIATED_COMPONENT", f"{gateway.id} is not attached to {vpc}")
 
 
 # --- gateways
@@ -32,16 +51,13 @@ PRIVATE_SPANS = [*PRIVATE, SHARED]  # what no internet gateway passes on (RFC 19
 @leads_to("igw")
 def _igw(leg: Leg, place: Place, route: Route) -> None:
     """Out by an internet gateway: one to one translation, public destinations only (facts 6.6)."""
-    network = leg.network
-    gateway = network.igws.get(route.target)
+    gateway = _target(leg, leg.network.igws, "InternetGateways", route.target)
     if gateway is None:
-        leg.lacks("InternetGateways", route.target)
         return
     inbound = leg.header()
     leg.hop(gateway.id, "internet-gateway", name=gateway.name, vpc=place.vpc)
     leg.crossed.append(f"igw:{gateway.id}")
-    if place.vpc not in gateway.vpcs:
-        leg.block(gateway.id, "UNASSOCIATED_COMPONENT", f"{gateway.id} is not attached to {place.vpc}")
+    _attached(leg, gateway, place.vpc)
     if leg.forward:
         public_access(leg, place.vpc, place.subnet, inbound=False, direct=place.nat is None, gateway=gateway.id)
     if leg.family == 4:
@@ -153,14 +169,12 @@ def _onto_internet(leg: Leg, gateway: str, vpc: str) -> None:
 @leads_to("eigw")
 def _eigw(leg: Leg, place: Place, route: Route) -> None:
     """Out by an egress-only internet gateway: IPv6, begun inside (facts 6.7)."""
-    gateway = leg.network.eigws.get(route.target)
+    gateway = _target(leg, leg.network.eigws, "EgressOnlyInternetGateways", route.target)
     if gateway is None:
-        leg.lacks("EgressOnlyInternetGateways", route.target)
         return
     leg.hop(gateway.id, "egress-only-internet-gateway", name=gateway.name, vpc=place.vpc, outbound=leg.header())
     leg.crossed.append(f"eigw:{gateway.id}")
-    if place.vpc not in gateway.vpcs:
-        leg.block(gateway.id, "UNASSOCIATED_COMPONENT", f"{gateway.id} is not attached to {place.vpc}")
+    _attached(leg, gateway, place.vpc)
     if not leg.forward:
         leg.block(gateway.id, "NO_POSSIBLE_DESTINATION", f"{gateway.id} passes only connections that begin inside")
         return
@@ -173,9 +187,8 @@ def _eigw(leg: Leg, place: Place, route: Route) -> None:
 def _nat(leg: Leg, place: Place, route: Route) -> None:
     """Through a NAT gateway: its own subnet's ACL and routes, with its address and ports (facts 6.7)."""
     network = leg.network
-    nat = network.nats.get(route.target)
+    nat = _target(leg, leg.network.nats, "NatGateways", route.target)
     if nat is None:
-        leg.lacks("NatGateways", route.target)
         return
     subnet = network.subnets.get(nat.subnet) if not nat.regional else None
     if subnet is None and not nat.regional:
@@ -253,9 +266,8 @@ def _nat_takes(leg: Leg, nat: Nat, place: Place) -> bool:
 def _peering(leg: Leg, place: Place, route: Route) -> None:
     """Over a VPC peering: active, not transitive, to addresses of the other VPC (facts 6.8)."""
     network = leg.network
-    peering = network.peerings.get(route.target)
+    peering = _target(leg, leg.network.peerings, "VpcPeeringConnections", route.target)
     if peering is None:
-        leg.lacks("VpcPeeringConnections", route.target)
         return
     leg.hop(peering.id, "vpc-peering-connection", name=peering.name)
     if peering.status != "active":
@@ -307,9 +319,8 @@ def _within(packets: Packets, name: str, network: Network, vpc: str, listed: Seq
 @leads_to("vpce")
 def _endpoint(leg: Leg, place: Place, route: Route) -> None:
     """To a gateway endpoint; a Gateway Load Balancer endpoint is not looked behind (facts 6.10)."""
-    endpoint = leg.network.endpoints.get(route.target)
+    endpoint = _target(leg, leg.network.endpoints, "VpcEndpoints", route.target)
     if endpoint is None:
-        leg.lacks("VpcEndpoints", route.target)
         return
     leg.hop(endpoint.id, "vpc-endpoint", name=endpoint.name, vpc=endpoint.vpc, outbound=leg.header())
     if endpoint.state != "available":
@@ -362,14 +373,12 @@ def _gateway_endpoint(leg: Leg, place: Place, endpoint: Endpoint) -> None:
 def _vgw(leg: Leg, place: Place, route: Route) -> None:
     """To a VPN gateway: what its static VPN routes name leaves there; what comes by BGP nobody here has heard (facts 6.12)."""
     network = leg.network
-    gateway = network.vgws.get(route.target)
+    gateway = _target(leg, leg.network.vgws, "VpnGateways", route.target)
     if gateway is None:
-        leg.lacks("VpnGateways", route.target)
         return
     leg.hop(gateway.id, "vpn-gateway", name=gateway.name, vpc=place.vpc, outbound=leg.header())
     leg.crossed.append(f"vgw:{gateway.id}")
-    if place.vpc not in gateway.vpcs:
-        leg.block(gateway.id, "UNASSOCIATED_COMPONENT", f"{gateway.id} is not attached to {place.vpc}")
+    _attached(leg, gateway, place.vpc)
     if leg.source and network.owner(place.vpc, leg.source) is None:
         leg.block(
             gateway.id,

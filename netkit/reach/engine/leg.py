@@ -10,7 +10,8 @@ from netkit.core.net import ICMP, TCP, UDP
 from netkit.core.packets import ANY_ADDRESS, ANY_PORT, Packets, Span, blocks, port_text, service_text
 from netkit.reach.network.ends import End
 from netkit.reach.network.filters import Decision
-from netkit.reach.network.network import Address, Interface, Nat, Network, Subnet
+from netkit.reach.network.network import Network
+from netkit.reach.network.records import Address, Interface, Nat, Subnet
 
 REMAPPED: Span = (1024, 65535)  # ports that NAT gateways and load balancers use (facts 6.3, REMAP_EPHEMERAL_PORT)
 HOPS_AT_MOST = 64

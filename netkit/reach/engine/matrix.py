@@ -21,17 +21,8 @@ from netkit.reach.engine.gateways import PRIVATE_SPANS
 from netkit.reach.engine.leg import REMAPPED
 from netkit.reach.engine.trace import LINUX, WINDOWS, service_of, trace
 from netkit.reach.engine.walk import NO_HOST, acl_for, amazon_addresses, table_for
-from netkit.reach.network.network import (
-    Acl,
-    Attachment,
-    Group,
-    Interface,
-    Network,
-    Route,
-    RouteTable,
-    Subnet,
-    network_of,
-)
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Acl, Attachment, Group, Interface, Route, RouteTable, Subnet
 from netkit.reach.network.snapshot import Snapshot
 
 REACHABLE, NOT_REACHABLE, UNKNOWN, EXOTIC = 0, 1, 2, 3  # places in VERDICTS, and what is still to be traced

@@ -38,7 +38,8 @@ from netkit.reach.engine.walk import (
     out_of,
 )
 from netkit.reach.network.ends import End, find_end, public_spans, which_vpc
-from netkit.reach.network.network import Balancer, Endpoint, Interface, Listener, Network, TargetGroup, network_of
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Balancer, Endpoint, Interface, Listener, TargetGroup
 from netkit.reach.network.snapshot import Snapshot
 
 LINUX, WINDOWS = (32768, 61000), (49152, 65535)  # ephemeral ports (VPC guide, nacl-ephemeral-ports)

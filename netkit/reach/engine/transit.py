@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from netkit.core.model import Rule, Unknown
 from netkit.reach.engine.leg import HOPS_AT_MOST, Leg, Place, named
 from netkit.reach.engine.walk import acl_for, into_vpc, leads_to, route_from, table_for, through_acl, to_edge
-from netkit.reach.network.network import Attachment, Route, Subnet, TransitRoute
+from netkit.reach.network.records import Attachment, Route, Subnet, TransitRoute
 
 # --- transit gateways
 

@@ -25,7 +25,8 @@ from netkit.reach.engine.leg import (
     some_addresses,
 )
 from netkit.reach.network.filters import Decision, Peer, acl_allows, groups_allow
-from netkit.reach.network.network import Acl, Address, Interface, Network, Route, RouteTable, Subnet, block_of
+from netkit.reach.network.network import Network
+from netkit.reach.network.records import Acl, Address, Interface, Route, RouteTable, Subnet, block_of
 
 _AMAZON = [block_of(text) for text in ("169.254.0.0/16", "fd00:ec2::/32")]
 # Interfaces that are part of the network and not of a host: nothing ends there.

@@ -11,7 +11,8 @@ from netkit.core.errors import InputError
 from netkit.core.model import Unknown
 from netkit.core.net import NOT_PUBLIC, parse_address
 from netkit.core.packets import ANY_ADDRESS, Span, blocks, outside
-from netkit.reach.network.network import Address, Balancer, Block, Interface, Network, address_of, block_of
+from netkit.reach.network.network import Network
+from netkit.reach.network.records import Address, Balancer, Block, Interface, address_of, block_of
 
 # What a question can start from or lead to; the words are AWS's resource types.
 KINDS = {

@@ -11,7 +11,9 @@ from functools import lru_cache
 
 from netkit.core.model import Rule, Unknown
 from netkit.core.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span
-from netkit.reach.network.network import Acl, AclEntry, Group, GroupRule, Network, rule_words
+from netkit.reach.network.network import Network
+from netkit.reach.network.parse import rule_words
+from netkit.reach.network.records import Acl, AclEntry, Group, GroupRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ from netkit.core.session import Session
 from netkit.reach.analyzer.answers import analysis_of
 from netkit.reach.engine.trace import trace
 from netkit.reach.network.ends import find_end
-from netkit.reach.network.network import Interface, address_of, network_of
+from netkit.reach.network.network import network_of
+from netkit.reach.network.records import Interface, address_of
 from netkit.reach.network.snapshot import Snapshot
 from netkit.reach.read import collect
 from netkit.sandbox.services.flowlogs_api import Refused

@@ -1,0 +1,459 @@
+"""From one record of AWS's, as a describe call answers it, to a typed value: every reader takes the record and its scope. Pure.
+
+A record that lacks a member that AWS always sends, or has one of another form, raises KeyError, TypeError, ValueError or
+AttributeError: the caller counts it as damaged. Members: botocore's EC2 and ELBv2 models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from netkit.core.net import ICMP, ICMPV6, TCP, UDP
+from netkit.core.packets import ANY_PORT, ANY_PROTOCOL, Span, icmp_text, port_text, protocol_text
+from netkit.reach.network.records import (
+    Acl,
+    AclEntry,
+    Attachment,
+    Balancer,
+    Block,
+    Endpoint,
+    Gateway,
+    Group,
+    GroupRule,
+    Instance,
+    Interface,
+    Listener,
+    Nat,
+    Peering,
+    PeeringSide,
+    Route,
+    RouteTable,
+    Subnet,
+    TargetGroup,
+    Transit,
+    TransitRoute,
+    Vpc,
+    Vpn,
+    address_of,
+    block_of,
+)
+from netkit.reach.network.snapshot import Scope
+
+Record = Mapping[str, Any]
+
+
+def name_of(record: Record) -> str:
+    """The Name tag of a record, "" for none."""
+    tags = record.get("Tags") or record.get("TagSet") or []
+    return next((str(tag.get("Value", "")) for tag in tags if tag.get("Key") == "Name"), "")
+
+
+def _named(record: Record, key: str, scope: Scope) -> tuple[str, Scope, str]:
+    """The three members that every value begins with."""
+    return record[key], scope, name_of(record)
+
+
+def _state(record: Record, key: str = "State") -> str:
+    """A state, which some services write in capitals."""
+    value = record[key]
+    return str(value["Code"] if isinstance(value, Mapping) else value).lower()
+
+
+def _blocks(record: Record) -> tuple[Block, ...]:
+    """The associated blocks of a VPC or subnet; the plain CidrBlock too, which old answers have alone."""
+    four = [
+        one
+        for one in record.get("CidrBlockAssociationSet") or []
+        if one.get("CidrBlockState", {}).get("State", "associated") == "associated"
+    ]
+    six = [
+        one
+        for one in record.get("Ipv6CidrBlockAssociationSet") or []
+        if one.get("Ipv6CidrBlockState", {}).get("State", "associated") == "associated"
+    ]
+    texts = [one["CidrBlock"] for one in four] + [one["Ipv6CidrBlock"] for one in six]
+    if not four and record.get("CidrBlock"):
+        texts.append(record["CidrBlock"])
+    return tuple(sorted({block_of(text) for text in texts}))
+
+
+def _bpa(record: Record) -> str:
+    return str((record.get("BlockPublicAccessStates") or {}).get("InternetGatewayBlockMode", "")).lower()
+
+
+def protocol_span(text: str | int) -> Span:
+    """A rule's protocol, name or number or -1, as an interval. Raises KeyError or ValueError for anything else."""
+    word = str(text).lower()
+    if word in ("-1", "all"):
+        return ANY_PROTOCOL
+    number = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6}.get(word)
+    number = int(word) if number is None else number
+    if not 0 <= number <= 255:
+        raise ValueError(f"protocol {text!r}")
+    return number, number
+
+
+def _icmp_span(kind: int, code: int) -> Span:
+    if kind == -1:
+        return ANY_PORT
+    return (kind * 256, kind * 256 + 255) if code == -1 else (kind * 256 + code, kind * 256 + code)
+
+
+def _port_span(protocol: Span, first: int | None, last: int | None) -> Span:
+    """Ports of a rule; a type and code for ICMP; every port for other protocols, whatever is written (BC:IpPermission)."""
+    if protocol[0] != protocol[1] or protocol[0] not in (TCP, UDP, ICMP, ICMPV6):
+        return ANY_PORT
+    if first is None:
+        raise ValueError("ports, or ICMP type and code, are missing")
+    if protocol[0] in (ICMP, ICMPV6):
+        return _icmp_span(int(first), -1 if last is None else int(last))
+    low, high = int(first), int(first if last is None else last)
+    return ANY_PORT if low == -1 else (low, high)
+
+
+def _port_words(protocol: Span, port: Span) -> str:
+    if port == ANY_PORT:
+        return ""
+    return icmp_text(port) if protocol[0] in (ICMP, ICMPV6) else port_text(port)
+
+
+def rule_words(protocol: Span, port: Span) -> tuple[str, str]:
+    """Protocol and ports of a rule for a model.Rule."""
+    return protocol_text(protocol), _port_words(protocol, port)
+
+
+def interface(record: Record, scope: Scope) -> Interface:
+    """A network interface."""
+    private = sorted(
+        record.get("PrivateIpAddresses") or [], key=lambda one: (not one.get("Primary"), one["PrivateIpAddress"])
+    )
+    if not private and record.get("PrivateIpAddress"):
+        private = [{"PrivateIpAddress": record["PrivateIpAddress"], "Association": record.get("Association")}]
+    pairs = []
+    for one in private:
+        association = one.get("Association") or (record.get("Association") if one.get("Primary") else None) or {}
+        public = association.get("PublicIp")
+        pairs.append((address_of(one["PrivateIpAddress"])[1], address_of(public)[1] if public else None))
+    prefixes = [one["Ipv4Prefix"] for one in record.get("Ipv4Prefixes") or []] + [
+        one["Ipv6Prefix"] for one in record.get("Ipv6Prefixes") or []
+    ]
+    attachment = record.get("Attachment") or {}
+    return Interface(
+        *_named(record, "NetworkInterfaceId", scope), str(record.get("InterfaceType", "interface")), str(record.get("Status", "")).lower(),
+        record["SubnetId"], record["VpcId"], tuple(sorted(one["GroupId"] for one in record["Groups"])), tuple(pairs),
+        tuple(address_of(one["Ipv6Address"])[1] for one in record.get("Ipv6Addresses") or []), tuple(block_of(text) for text in prefixes),
+        bool(record.get("SourceDestCheck", True)), bool(record.get("DenyAllIgwTraffic", False)), str(attachment.get("InstanceId", "")),
+        int(attachment.get("DeviceIndex") or 0), str(record.get("Description", "")), str(record.get("OwnerId", "")), bool(attachment),
+        "InterfaceType" in record,
+    )  # fmt: skip
+
+
+def instances(record: Record, scope: Scope) -> list[Instance]:
+    """The instances of one reservation."""
+    return [
+        Instance(
+            *_named(one, "InstanceId", scope),
+            one["State"]["Name"].lower(),
+            str(one.get("Platform", "")).lower() == "windows",
+        )
+        for one in record["Instances"]
+    ]
+
+
+def subnet(record: Record, scope: Scope) -> Subnet:
+    """A subnet."""
+    return Subnet(
+        *_named(record, "SubnetId", scope),
+        record["VpcId"],
+        _blocks(record),
+        str(record.get("AvailabilityZone") or record.get("AvailabilityZoneId", "")),
+        _bpa(record),
+    )
+
+
+def vpc(record: Record, scope: Scope) -> Vpc:
+    """A VPC."""
+    return Vpc(*_named(record, "VpcId", scope), _blocks(record), _bpa(record))
+
+
+_TARGETS = (
+    "GatewayId", "NatGatewayId", "TransitGatewayId", "VpcPeeringConnectionId", "EgressOnlyInternetGatewayId", "NetworkInterfaceId", "InstanceId",
+    "CarrierGatewayId", "LocalGatewayId", "CoreNetworkArn", "OdbNetworkArn", "VpcEndpointId",
+)  # fmt: skip
+
+
+def _route(record: Record) -> Route:
+    text = (
+        record.get("DestinationCidrBlock")
+        or record.get("DestinationIpv6CidrBlock")
+        or record["DestinationPrefixListId"]
+    )
+    # A route to an instance names its interface too; the interface is where packets go.
+    target = next((str(record[name]) for name in _TARGETS if record.get(name)), "")
+    kind = target.split("-", 1)[0] if not target.startswith("arn:") else "network"
+    is_list = str(text).startswith("pl-")
+    return Route(
+        str(text),
+        None if is_list else block_of(text),
+        str(text) if is_list else "",
+        target,
+        kind,
+        str(record["State"]).lower(),
+        str(record.get("Origin", "")).lower(),
+    )
+
+
+def route_table(record: Record, scope: Scope) -> RouteTable:
+    """A route table; its routes by destination and target."""
+    held = [
+        one
+        for one in record["Associations"]
+        if one.get("AssociationState", {}).get("State", "associated") in ("associated", "associating")
+    ]
+    routes = sorted((_route(one) for one in record["Routes"]), key=lambda route: (route.text, route.target))
+    return RouteTable(
+        *_named(record, "RouteTableId", scope), record["VpcId"], any(one.get("Main") for one in held), tuple(one["SubnetId"] for one in held if one.get("SubnetId")),
+        tuple(one["GatewayId"] for one in held if one.get("GatewayId")), tuple(one["GatewayId"] for one in record.get("PropagatingVgws") or []), tuple(routes),
+    )  # fmt: skip
+
+
+def _acl_entry(record: Record) -> AclEntry:
+    protocol = protocol_span(record["Protocol"])
+    ports, icmp = record.get("PortRange") or {}, record.get("IcmpTypeCode") or {}
+    first, last = (
+        (icmp.get("Type"), icmp.get("Code")) if protocol[0] in (ICMP, ICMPV6) else (ports.get("From"), ports.get("To"))
+    )
+    text = record.get("CidrBlock") or record["Ipv6CidrBlock"]
+    allow = {"allow": True, "deny": False}[record["RuleAction"].lower()]
+    return AclEntry(
+        int(record["RuleNumber"]),
+        allow,
+        bool(record["Egress"]),
+        protocol,
+        _port_span(protocol, first, last),
+        block_of(text),
+        text,
+    )
+
+
+def acl(record: Record, scope: Scope) -> Acl:
+    """A network ACL; its entries by number."""
+    entries = sorted((_acl_entry(one) for one in record["Entries"]), key=lambda entry: (entry.number, entry.text))
+    return Acl(
+        *_named(record, "NetworkAclId", scope),
+        record["VpcId"],
+        bool(record.get("IsDefault")),
+        tuple(one["SubnetId"] for one in record["Associations"]),
+        tuple(entries),
+    )
+
+
+def _group_rules(permission: Record, egress: bool) -> list[GroupRule]:
+    protocol = protocol_span(permission["IpProtocol"])
+    port = _port_span(protocol, permission.get("FromPort"), permission.get("ToPort"))
+    rules = [
+        GroupRule(egress, protocol, port, block_of(text), "", "", False, text)
+        for text in [one["CidrIp"] for one in permission.get("IpRanges") or []]
+        + [one["CidrIpv6"] for one in permission.get("Ipv6Ranges") or []]
+    ]
+    rules += [
+        GroupRule(egress, protocol, port, None, one["PrefixListId"], "", False, one["PrefixListId"])
+        for one in permission.get("PrefixListIds") or []
+    ]
+    for pair in permission.get("UserIdGroupPairs") or []:
+        stale = str(pair.get("PeeringStatus") or "active").lower() != "active"
+        rules.append(GroupRule(egress, protocol, port, None, "", pair["GroupId"], stale, pair["GroupId"]))
+    return rules
+
+
+def group(record: Record, scope: Scope) -> Group:
+    """A security group; its rules in one order."""
+    rules = [rule for one in record["IpPermissions"] for rule in _group_rules(one, False)]
+    rules += [rule for one in record["IpPermissionsEgress"] for rule in _group_rules(one, True)]
+    order = sorted(rules, key=lambda rule: (rule.egress, rule.protocol, rule.port, rule.text))
+    return Group(
+        record["GroupId"], scope, name_of(record) or record.get("GroupName", ""), record.get("VpcId", ""), tuple(order)
+    )
+
+
+def gateway(key: str) -> Callable[[Record, Scope], Gateway]:
+    """A reader of gateways whose id stands in `key`."""
+
+    def read(record: Record, scope: Scope) -> Gateway:
+        held = record.get("Attachments", record.get("VpcAttachments")) or []
+        # An attached internet gateway reports "available", which is not in botocore's list (facts 6.0).
+        vpcs = sorted(one["VpcId"] for one in held if str(one.get("State", "")).lower() in ("available", "attached"))
+        return Gateway(*_named(record, key, scope), tuple(vpcs))
+
+    return read
+
+
+def nat(record: Record, scope: Scope) -> Nat:
+    """A NAT gateway."""
+    held = sorted(
+        record.get("NatGatewayAddresses") or [],
+        key=lambda one: (not one.get("IsPrimary", False), str(one.get("PrivateIp", ""))),
+    )
+    addresses = tuple(
+        (
+            address_of(one["PrivateIp"])[1] if one.get("PrivateIp") else None,
+            address_of(one["PublicIp"])[1] if one.get("PublicIp") else None,
+        )
+        for one in held
+    )
+    interfaces = tuple(one["NetworkInterfaceId"] for one in held if one.get("NetworkInterfaceId"))
+    regional = str(record.get("AvailabilityMode", "")).lower() == "regional"
+    return Nat(
+        *_named(record, "NatGatewayId", scope), _state(record), str(record.get("ConnectivityType", "public")).lower() == "public", regional,
+        record.get("SubnetId", "") if regional else record["SubnetId"], record["VpcId"], addresses, interfaces, record.get("RouteTableId", ""),
+    )  # fmt: skip
+
+
+def _peering_side(record: Record) -> PeeringSide:
+    texts = [one["CidrBlock"] for one in record.get("CidrBlockSet") or []] + [
+        one["Ipv6CidrBlock"] for one in record.get("Ipv6CidrBlockSet") or []
+    ]
+    if record.get("CidrBlock"):
+        texts.append(record["CidrBlock"])
+    return PeeringSide(
+        record["VpcId"],
+        record.get("Region", ""),
+        record.get("OwnerId", ""),
+        tuple(sorted({block_of(text) for text in texts})),
+    )
+
+
+def peering(record: Record, scope: Scope) -> Peering:
+    """A VPC peering connection."""
+    sides = (_peering_side(record["RequesterVpcInfo"]), _peering_side(record["AccepterVpcInfo"]))
+    return Peering(*_named(record, "VpcPeeringConnectionId", scope), _state(record, "Status"), sides)
+
+
+def transit(record: Record, scope: Scope) -> Transit:
+    """A transit gateway."""
+    options = record.get("Options") or {}
+    return Transit(
+        *_named(record, "TransitGatewayId", scope),
+        _state(record),
+        options.get("SecurityGroupReferencingSupport") == "enable",
+    )
+
+
+def endpoint(record: Record, scope: Scope) -> Endpoint:
+    """A VPC endpoint."""
+    return Endpoint(
+        *_named(record, "VpcEndpointId", scope), record.get("VpcEndpointType", "Gateway").lower(), _state(record), record["VpcId"], record["ServiceName"],
+        tuple(sorted(record.get("NetworkInterfaceIds") or [])), tuple(record.get("RouteTableIds") or []), tuple(record.get("SubnetIds") or []),
+        bool(record.get("PrivateDnsEnabled")),
+    )  # fmt: skip
+
+
+def vpn(record: Record, scope: Scope) -> Vpn:
+    """A VPN connection."""
+    telemetry = record.get("VgwTelemetry") or []
+    routes = tuple(
+        block_of(one["DestinationCidrBlock"])
+        for one in record.get("Routes") or []
+        if str(one.get("State", "available")).lower() != "deleted"
+    )
+    return Vpn(
+        *_named(record, "VpnConnectionId", scope), _state(record), record.get("VpnGatewayId", ""), record.get("TransitGatewayId", ""),
+        bool((record.get("Options") or {}).get("StaticRoutesOnly")), routes, bool(telemetry) and all(one.get("Status") == "DOWN" for one in telemetry),
+    )  # fmt: skip
+
+
+def attachment(record: Record, scope: Scope, more: Record) -> Attachment:
+    """A transit gateway attachment. more: its own answer to describe_transit_gateway_vpc_attachments, {} where there is none."""
+    association = record.get("Association") or {}
+    associated = str(association.get("State", "associated")).lower() == "associated"
+    options = more.get("Options") or {}
+    return Attachment(
+        record["TransitGatewayAttachmentId"], scope, name_of(record) or name_of(more), record["TransitGatewayId"], record["ResourceType"].lower(), record["ResourceId"],
+        _state(record), association.get("TransitGatewayRouteTableId", "") if associated else "", tuple(sorted(more["SubnetIds"])) if more else None,
+        # On by default for the attachment, off by default for the gateway (facts 6.2).
+        options.get("SecurityGroupReferencingSupport", "enable") == "enable", options.get("ApplianceModeSupport") == "enable",
+    )  # fmt: skip
+
+
+def searched(record: Record, _: Scope) -> tuple[str, tuple[TransitRoute, ...], bool]:
+    """(route table, its routes, whether the search was cut off) of an answer to search_transit_gateway_routes."""
+    routes = [
+        _transit_route(route, one)
+        for route in record["Routes"]
+        for one in (route.get("TransitGatewayAttachments") or [{}])
+    ]
+    order = sorted(routes, key=lambda route: (route.text, not route.static, route.attachment))
+    return record["TransitGatewayRouteTableId"], tuple(order), bool(record.get("AdditionalRoutesAvailable"))
+
+
+def _transit_route(route: Record, attachment: Record) -> TransitRoute:
+    prefix_list = route.get("PrefixListId", "")
+    text = route.get("DestinationCidrBlock") or prefix_list
+    block = block_of(route["DestinationCidrBlock"]) if route.get("DestinationCidrBlock") else None
+    return TransitRoute(
+        text, block, "" if block else prefix_list, attachment.get("TransitGatewayAttachmentId", ""), attachment.get("ResourceId", ""),
+        str(attachment.get("ResourceType", "")).lower(), str(route.get("Type", "static")).lower() == "static", str(route["State"]).lower(),
+    )  # fmt: skip
+
+
+def balancer(
+    record: Record, scope: Scope, listeners: tuple[Listener, ...] | None, attributes: Mapping[str, str] | None
+) -> Balancer:
+    """A load balancer, with its listeners and attributes, None where they were not collected."""
+    kind = record["Type"].lower()
+    zones = tuple(sorted((one["ZoneName"], one["SubnetId"]) for one in record["AvailabilityZones"]))
+    # Always on for an application load balancer (its target groups may switch it off); off by default for a network one.
+    cross = (attributes or {}).get(
+        "load_balancing.cross_zone.enabled", "true" if kind == "application" else "false"
+    ) == "true"
+    return Balancer(
+        record["LoadBalancerArn"], scope, record["LoadBalancerName"], kind, _state(record), record["VpcId"], zones, listeners,
+        None if attributes is None and kind != "application" else cross, record.get("Scheme") == "internet-facing",
+    )  # fmt: skip
+
+
+def target_group(
+    record: Record, scope: Scope, attributes: Mapping[str, str] | None, targets: tuple[tuple[str, int, str], ...] | None
+) -> TargetGroup:
+    """A target group, with its attributes and targets, None where they were not collected."""
+    kind, protocol = record["TargetType"].lower(), record.get("Protocol", "")
+    zone = (attributes or {}).get("load_balancing.cross_zone.enabled", "")
+    return TargetGroup(
+        record["TargetGroupArn"], scope, record["TargetGroupName"], protocol, int(record.get("Port", 0)), kind, record.get("VpcId", ""),
+        _preserves(kind, protocol, attributes), None if zone in ("", "use_load_balancer_configuration") else zone == "true", targets,
+    )  # fmt: skip
+
+
+def _preserves(kind: str, protocol: str, attributes: Mapping[str, str] | None) -> bool | None:
+    """Whether a network load balancer keeps the client's address: the attribute, else AWS's defaults (facts 6.11)."""
+    if attributes and "preserve_client_ip.enabled" in attributes:
+        return attributes["preserve_client_ip.enabled"] == "true"
+    if protocol in ("UDP", "TCP_UDP") and kind == "ip":
+        return True
+    return None if attributes is None else kind == "instance"
+
+
+def pairs(attributes: Iterable[Record]) -> dict[str, str]:
+    """Keys and values of a list of attributes."""
+    return {one["Key"]: str(one["Value"]) for one in attributes}
+
+
+def target(record: Record) -> tuple[str, int, str]:
+    """(id, port, zone) of a target."""
+    target = record["Target"]
+    return target["Id"], int(target.get("Port", 0)), str(target.get("AvailabilityZone", ""))
+
+
+def listener(record: Record) -> Listener:
+    """A listener of a load balancer."""
+    groups = [one["TargetGroupArn"] for action in record.get("DefaultActions") or [] for one in _forwards(action)]
+    return Listener(
+        record["ListenerArn"], record.get("Protocol", ""), int(record.get("Port", 0)), tuple(dict.fromkeys(groups))
+    )
+
+
+def _forwards(action: Record) -> list[Record]:
+    if action.get("TargetGroupArn"):
+        return [action]
+    return list((action.get("ForwardConfig") or {}).get("TargetGroups") or [])
