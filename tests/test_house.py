@@ -48,9 +48,13 @@ PURE = (
         for name in (
             *(
                 "agent",
+                "agent_checks",
                 "agent_grammar",
                 "agent_install",
+                "agent_merge",
                 "agent_metrics",
+                "agent_names",
+                "agent_rules",
                 "alarms",
                 "alarm_lines",
                 "commands",

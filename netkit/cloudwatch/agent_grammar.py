@@ -2,7 +2,7 @@
 
 Says the same as the schema that the agent itself checks its configuration with before it starts (amazon-cloudwatch-agent,
 translator/config/schema.json, JSON Schema draft-04), in rules of our own; tests/test_agent.py holds the two together. What
-the schema lets through and the field does not is in agent.py.
+the agent refuses beyond its schema is in agent_rules.py, what it takes and the field does not in agent_checks.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netkit.core.errors import InputError
 from netkit.core.model import RETENTION_DAYS
 
 
@@ -39,16 +38,8 @@ MOST_ENTRIES = 16_384
 
 
 def problems(config: object) -> list[Problem]:
-    """Every error of a configuration, in the order of its members; none means that the agent takes it."""
+    """Every error of a configuration by the agent's schema, in the order of its members; more rules are in agent_rules.py."""
     return list(_CONFIG("", config))
-
-
-def refuse_errors(document: Mapping[str, Any]) -> None:
-    """Raise InputError with the first error of a configuration, if there is one."""
-    errors = problems(document)
-    if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise InputError(f"the agent refuses this configuration: {errors[0].message}{more}", subject=errors[0].path)
 
 
 def _error(path: str, message: str) -> Problem:
@@ -96,8 +87,8 @@ def _text(
 
 def _whole(least: int, most: int | None = None, *, among: Sequence[int] = ()) -> Rule:
     def check(path: str, value: object) -> Iterator[Problem]:
-        # draft-04: 60.0 is a number and no integer, and true is no number
-        if isinstance(value, bool) or not isinstance(value, int):
+        # true is no number; 60.0 is a whole one, as the agent reads all numbers as such
+        if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
             yield _error(path, f"{_shown(value)} is not a whole number")
         elif among and value not in among:
             yield _error(path, f"{value} is none of {', '.join(map(str, among))}")
@@ -127,17 +118,17 @@ def _many(of: Rule, least: int = 0, most: int | None = None, *, unique: bool = F
 def _twice(path: str, values: Sequence[object]) -> Iterator[Problem]:
     seen: dict[Hashable, int] = {}
     for place, one in enumerate(values):
-        first = seen.setdefault(_identity(one), place)
+        first = seen.setdefault(identity(one), place)
         if first != place:
             yield _error(f"{path}[{place}]", f"is the same as entry {first}")
 
 
-def _identity(value: object) -> Hashable:
+def identity(value: object) -> Hashable:
     """What two JSON values have in common when they are equal: 1 and 1.0 are, 1 and true are not."""
     if isinstance(value, Mapping):
-        return "members", frozenset((name, _identity(one)) for name, one in value.items())
+        return "members", frozenset((name, identity(one)) for name, one in value.items())
     if isinstance(value, list):
-        return "list", tuple(_identity(one) for one in value)
+        return "list", tuple(identity(one) for one in value)
     kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
     return kind, value if isinstance(value, Hashable) else repr(value)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netkit.cloudwatch.agent_grammar import refuse_errors
+from netkit.cloudwatch.agent_rules import refuse_errors
 from netkit.core.errors import InputError
 
 PARAMETER_PREFIX = "AmazonCloudWatch-"

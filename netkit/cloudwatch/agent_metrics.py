@@ -14,55 +14,34 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.cloudwatch.agent_grammar import nearest, refuse_errors
+from netkit.cloudwatch.agent_grammar import nearest
+from netkit.cloudwatch.agent_merge import normal
+from netkit.cloudwatch.agent_names import (
+    INTERVAL_S,
+    NAMED_ELSEWHERE,
+    NAMESPACE,
+    NO_INSTANCE,
+    OWN_DIMENSIONS,
+    Platform,
+    dropped,
+    ignored,
+    is_counter,
+    measured_name,
+    measurements,
+    platform_of,
+    plugins_of,
+    published,
+    sent_name,
+)
+from netkit.cloudwatch.agent_rules import refuse_errors
 from netkit.core.errors import InputError
 
-NAMESPACE = "CWAgent"  # the agent's own default
-INTERVAL_S = 60
 APPENDABLE = ("InstanceId", "ImageId", "InstanceType", "AutoScalingGroupName")
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-_TIMES = _words("active guest guest_nice idle iowait irq nice softirq steal system user")
-MEASUREMENTS: dict[str, tuple[str, ...]] = {
-    "cpu": (*(f"time_{one}" for one in _TIMES), *(f"usage_{one}" for one in _TIMES)),
-    "disk": ("free", "inodes_free", "inodes_total", "inodes_used", "total", "used", "used_percent"),
-    "diskio": _words("iops_in_progress io_time reads read_bytes read_time writes write_bytes write_time"),
-    "swap": ("free", "used", "used_percent"),
-    "mem": _words("active available available_percent buffered cached free inactive total used used_percent"),
-    "net": _words("bytes_sent bytes_recv drop_in drop_out err_in err_out packets_sent packets_recv"),
-    "netstat": (
-        *(f"tcp_{one}" for one in _words("close close_wait closing established fin_wait1 fin_wait2 last_ack listen")),
-        *("tcp_none", "tcp_syn_sent", "tcp_syn_recv", "tcp_time_wait", "udp_socket"),
-    ),
-    "processes": _words("blocked dead idle paging running sleeping stopped total total_threads wait zombies"),
-}
-"""What each Linux plugin measures, in the short spelling; other names the agent leaves out without an error."""
-
-# Dimensions a plugin gives its metrics. Not listed: those of which no page says them all.
-OWN_DIMENSIONS: dict[str, tuple[str, ...]] = {
-    "cpu": ("cpu",),
-    "disk": ("path", "device", "fstype"),
-    "diskio": ("name",),
-    "net": ("interface",),
-    **dict.fromkeys(("mem", "swap", "netstat", "processes"), ()),
-}
-_NAMED_ELSEWHERE = ("statsd", "collectd", "jmx", "otlp", "prometheus")  # the sender names the metrics
-_NO_INSTANCE = ("System", "Memory", "TCPv4", "TCPv6")  # Windows objects without instances
-
-
-def plugins_of(config: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Each plugin's name, path and settings; a plugin with a list of settings comes once for each."""
-    found = []
-    for name, given in config.get("metrics", {}).get("metrics_collected", {}).items():
-        path = f"metrics.metrics_collected.{name}"
-        for place, one in enumerate(given if isinstance(given, list) else [given]):
-            found.append((name, f"{path}[{place}]" if isinstance(given, list) else path, one))
-    return found
-
+_INCOMPLETE = (
+    "diskio_ebs_",
+    "diskio_instance_store_",
+    "mem_shared",
+)  # of receivers with dimensions of their own (VolumeId …)
 
 _METRIC_COLUMNS = {
     "namespace": "str",
@@ -76,29 +55,39 @@ _METRIC_COLUMNS = {
 }
 
 
-def metric_names(config: Mapping[str, Any]) -> pd.DataFrame:
+def metric_names(config: Mapping[str, Any], platform: Platform | None = None) -> pd.DataFrame:
     """The metrics that a configuration sends, one row for each set of dimensions that one is sent under.
 
     namespace; metric (cpu_usage_idle, whichever spelling the configuration has); dimensions, a tuple of names in order;
     plugin; interval_s, seconds between points; unit, only where the configuration sets one; aggregated, sent a second
-    time under fewer dimensions; complete, false where the plugin adds dimensions that no page lists (procstat, nvidia_smi,
-    ethtool, efa). statsd, collectd and others whose sender names the metrics have no row, nor has a measurement that
-    its plugin does not know (mem_shared): the agent leaves it out. An AutoScalingGroupName is among the dimensions,
-    though an instance outside a group lacks it. Raises InputError for a configuration that the agent refuses.
+    time under fewer dimensions; complete, false where the plugin adds dimensions that no page lists (procstat, nvidia_gpu,
+    ethtool, efa, the NVMe metrics of diskio). statsd, collectd and others whose sender names the metrics have no row, nor has
+    what the agent ignores: an unknown plugin, a Windows object on Linux. An AutoScalingGroupName is among the dimensions,
+    though an instance outside a group lacks it. platform is read from the configuration where it is not given. Raises InputError
+    for a configuration that the agent refuses.
     """
-    refuse_errors(config)
-    rows = [row for plugin, _, given in plugins_of(config) for row in _rows(config, plugin, given)]
+    refuse_errors(config, platform)
+    seen = normal(config)
+    on = platform or platform_of(seen)
+    rows = [
+        row
+        for plugin, _, given in plugins_of(seen)
+        if not ignored(plugin, on)
+        for row in _rows(seen, plugin, given, on)
+    ]
     return pd.DataFrame(rows, columns=list(_METRIC_COLUMNS)).astype(_METRIC_COLUMNS).drop_duplicates(ignore_index=True)
 
 
-def expected_metrics(config: Mapping[str, Any], instances: Sequence[str]) -> pd.DataFrame:
+def expected_metrics(
+    config: Mapping[str, Any], instances: Sequence[str], platform: Platform | None = None
+) -> pd.DataFrame:
     """What has to arrive from each instance: one row for each instance and metric.
 
     instance; namespace; metric; dimensions, AWS's list of Name and Value for a metric that is sent under InstanceId alone,
     else None: the values of the others are known on the host only, and are found with ListMetrics; interval_s, seconds
     between points. Raises InputError as metric_names does.
     """
-    table = metric_names(config)
+    table = metric_names(config, platform)
     alone = table["dimensions"].map(lambda names: names == ("InstanceId",)).astype(bool)
     once = table.assign(alone=alone).sort_values("alone", ascending=False, kind="stable")
     once = once.drop_duplicates(["namespace", "metric"]).sort_index()
@@ -117,54 +106,29 @@ def expected_metrics(config: Mapping[str, Any], instances: Sequence[str]) -> pd.
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
-def _rows(config: Mapping[str, Any], plugin: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _rows(
+    config: Mapping[str, Any], plugin: str, given: Mapping[str, Any], platform: Platform
+) -> Iterator[dict[str, Any]]:
     metrics = config["metrics"]
-    names, complete = _dimensions(config, plugin, given)
-    dropped = {_long(plugin, one) for one in given.get("drop_original_metrics", ())}
+    names, whole = _dimensions(config, plugin, given, platform)
+    left_out = set(dropped(plugin, given, platform))
     agent_s = config.get("agent", {}).get("metrics_collection_interval", INTERVAL_S)
     aggregates = [set(one) for one in metrics.get("aggregation_dimensions", ()) if set(one) <= names]
-    measured = given.get("measurement", given.get("metrics_include", ()) if plugin == "ethtool" else ())
-    for one in measured:
-        if not _listed(plugin, one):
-            continue
+    for one in measurements(plugin, given):
+        original = sent_name(plugin, measured_name(one), platform)
+        complete = whole and not original.startswith(_INCOMPLETE)
         row = {
             "namespace": metrics.get("namespace", NAMESPACE),
-            "metric": _published(plugin, one),
+            "metric": published(plugin, one, platform),
             "plugin": plugin,
-            "interval_s": given.get("metrics_collection_interval", agent_s),
-            "unit": one.get("unit", "") if isinstance(one, Mapping) else "",
+            "interval_s": int(given.get("metrics_collection_interval", agent_s)),
+            "unit": str(one.get("unit", "")).strip() if isinstance(one, Mapping) else "",
         }
-        if _long(plugin, measured_name(one)) not in dropped:
+        if original not in left_out:
             yield row | {"dimensions": tuple(sorted(names)), "aggregated": False, "complete": complete}
         for few in aggregates:
             if few != names or not complete:
                 yield row | {"dimensions": tuple(sorted(few)), "aggregated": True, "complete": True}
-
-
-def measured_name(one: str | Mapping[str, Any]) -> str:
-    """The name in an entry of measurement, which is a text or an object with a name."""
-    return str(one.get("name", "")) if isinstance(one, Mapping) else one
-
-
-def short_name(plugin: str, name: str) -> str:
-    """The short spelling of a measurement on Linux: usage_idle for cpu_usage_idle."""
-    return name.strip().removeprefix(f"{plugin}_")
-
-
-def _listed(plugin: str, one: str | Mapping[str, Any]) -> bool:
-    known = MEASUREMENTS.get(plugin)
-    return known is None or short_name(plugin, measured_name(one)) in known
-
-
-def _long(plugin: str, name: str) -> str:
-    """The long spelling: cpu_usage_idle; a Windows counter stands behind its object with a blank."""
-    between, name = " " if plugin[:1].isupper() else "_", name.strip()
-    return name if name.startswith(plugin + between) else plugin + between + name
-
-
-def _published(plugin: str, one: str | Mapping[str, Any]) -> str:
-    rename = one.get("rename") if isinstance(one, Mapping) else None
-    return str(rename) if rename else _long(plugin, measured_name(one))
 
 
 def appended(config: Mapping[str, Any]) -> set[str]:
@@ -173,10 +137,13 @@ def appended(config: Mapping[str, Any]) -> set[str]:
     return {name for name in APPENDABLE if given.get(name) == f"${{aws:{name}}}"}
 
 
-def _dimensions(config: Mapping[str, Any], plugin: str, given: Mapping[str, Any]) -> tuple[set[str], bool]:
+def _dimensions(
+    config: Mapping[str, Any], plugin: str, given: Mapping[str, Any], platform: Platform
+) -> tuple[set[str], bool]:
     """The names of the dimensions of a plugin's metrics, and whether they are all."""
-    if plugin[:1].isupper():
-        own: tuple[str, ...] = ("objectname",) if plugin in _NO_INSTANCE else ("objectname", "instance")
+    if is_counter(plugin, platform):
+        bare = plugin in NO_INSTANCE or "resources" not in given
+        own: tuple[str, ...] = ("objectname",) if bare else ("objectname", "instance")
         complete = True
     else:
         own, complete = OWN_DIMENSIONS.get(plugin, ()), plugin in OWN_DIMENSIONS
@@ -188,9 +155,12 @@ def _dimensions(config: Mapping[str, Any], plugin: str, given: Mapping[str, Any]
     return (names if hostless else names | {"host"}), complete
 
 
-def dimension_sets(config: Mapping[str, Any]) -> list[tuple[set[str], bool]]:
-    """For each plugin the names of its metrics' dimensions, and whether they are all of them."""
-    return [_dimensions(config, plugin, given) for plugin, _, given in plugins_of(config)]
+def dimension_sets(config: Mapping[str, Any], platform: Platform | None = None) -> list[tuple[set[str], bool]]:
+    """For each plugin that is collected the names of its metrics' dimensions, and whether they are all of them."""
+    on = platform or platform_of(config)
+    return [
+        _dimensions(config, plugin, given, on) for plugin, _, given in plugins_of(config) if not ignored(plugin, on)
+    ]
 
 
 # what an alarm meets
@@ -215,6 +185,7 @@ def match(
     namespace: str,
     metric: str,
     dimensions: Mapping[str, str] | Sequence[Mapping[str, str]],
+    platform: Platform | None = None,
 ) -> Match:
     """Whether a metric that an alarm or a widget names is one that an agent with this configuration sends.
 
@@ -223,14 +194,17 @@ def match(
     for a configuration that the agent refuses.
     """
     wanted = _wanted(dimensions)
-    table = metric_names(config)
-    open_plugins = [name for name, _, _ in plugins_of(config) if name in _NAMED_ELSEWHERE]
+    table = metric_names(config, platform)
+    config = normal(config)
+    open_plugins = [name for name, _, _ in plugins_of(config) if name in NAMED_ELSEWHERE]
     if namespace != _namespace(config):
         return Match(False, f"the agent sends to {_namespace(config)!r}, not to {namespace!r}")
     rows = table[table["metric"] == metric]
     if rows.empty:
-        if metric in _unlisted(config):
-            return Match(None, f"{metric} is in the configuration, and not among what its plugin is known to measure")
+        if plugin := _without_effect(config, metric, platform or platform_of(config)):
+            return Match(
+                None, f"{plugin} is not collected by any agent that is known here: it ignores it, and sends no {metric}"
+            )
         if open_plugins:
             return Match(None, f"{metric} may come from what sends to {', '.join(open_plugins)}")
         sent = sorted(set(table["metric"]))
@@ -245,14 +219,14 @@ def match(
     return Match(False, _other_dimensions(config, metric, set(wanted), rows))
 
 
-def _unlisted(config: Mapping[str, Any]) -> set[str]:
-    """Metrics of names that we know of no plugin; a later agent may know them."""
-    return {
-        _published(plugin, one)
-        for plugin, _, given in plugins_of(config)
-        for one in given.get("measurement", ())
-        if not _listed(plugin, one)
-    }
+def _without_effect(config: Mapping[str, Any], metric: str, platform: Platform) -> str:
+    """The plugin that would send this metric, where the agent ignores it; a later agent may know it."""
+    for plugin, _, given in plugins_of(config):
+        if ignored(plugin, platform) and metric in {
+            published(plugin, one, platform) for one in measurements(plugin, given)
+        }:
+            return plugin
+    return ""
 
 
 def _namespace(config: Mapping[str, Any]) -> str:
