@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from netkit.core.errors import FindingError, InputError, WindowError
 from netkit.core.net import parse_address, protocol_name, protocol_number
+from netkit.core.text import escaped, list_html, pairs_html
 
 Status = Literal["confirmed", "refuted", "inconclusive"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
@@ -347,15 +347,11 @@ class Verdict:
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
     def _repr_html_(self) -> str:
-        def listed(title: str, items: Sequence[object]) -> str:
-            rows = "".join(f"<li>{html.escape(str(one))}</li>" for one in items)
-            return f"<p>{title}</p><ul>{rows}</ul>" if items else ""
-
         return (
-            f"<p><b>{self.status.replace('_', ' ')}</b> {html.escape(self.question)}</p>"
-            + listed("Blocked by", self.blockers)
-            + listed("Unknown", self.unknowns)
-            + listed("Note", self.notes)
+            f"<p><b>{self.status.replace('_', ' ')}</b> {escaped(self.question)}</p>"
+            + list_html("Blocked by", self.blockers)
+            + list_html("Unknown", self.unknowns)
+            + list_html("Note", self.notes)
         )
 
 
@@ -429,8 +425,8 @@ class Finding:
             "next step": self.next_step,
             "limits": "; ".join(self.limits),
         }
-        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items() if text)
-        return f"<p><b>{html.escape(self.code)}</b> {self.status}, {self.severity}</p><table>{cells}</table>"
+        cells = pairs_html({name: text for name, text in rows.items() if text})
+        return f"<p><b>{escaped(self.code)}</b> {escaped(self.status)}, {escaped(self.severity)}</p>{cells}"
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str], subject: str) -> None:

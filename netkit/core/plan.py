@@ -16,7 +16,6 @@ takes up the same ledger: a run killed at any point is finished by applying the 
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import os
 import re
@@ -36,6 +35,7 @@ from tqdm.auto import tqdm
 from netkit.core.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
 from netkit.core.policy import statements_of
 from netkit.core.session import Session, error_code
+from netkit.core.text import escaped
 
 LEDGER_FOLDER = Path("runs/ledger")
 RUN_TAG, EXPIRES_TAG = "netkit:run", "netkit:expires"
@@ -58,6 +58,8 @@ _UNSURE = {
     "ServiceUnavailable",
     "ServiceUnavailableException",
 }
+_LOADED = ("file://", "fileb://")  # the AWS command line reads these files in place of the value
+_PLAIN_WORD = re.compile(r"[\w<.:/@+*][\w<>.:/@+*-]*")  # in a list of words none may look like an option or JSON
 _SETTLE_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -167,17 +169,26 @@ class Step:
 
 
 def aws_command(service: str, operation: str, request: Request, region: str = "") -> str:
-    """A boto3 call as an `aws` command: options in kebab case, structures as JSON, quoted for a POSIX shell."""
+    """A boto3 call as an `aws` command: options in kebab case, structures as JSON, quoted for a POSIX shell.
+
+    A value that the command line would read as something else (an option, JSON, a file to load) is given in a form in which
+    it is only a value.
+    """
     words = ["aws", {"s3": "s3api"}.get(service, service), operation.replace("_", "-")]
-    for name, value in request.items():
-        option = xform_name(name, "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif isinstance(value, list) and all(isinstance(one, str | int) for one in value):
-            words += [f"--{option}", *map(str, value)]
-        else:
-            words += [f"--{option}", json.dumps(value) if isinstance(value, dict | list) else str(value)]
+    if any(isinstance(value, str) and value.startswith(_LOADED) for value in request.values()):
+        words += ["--cli-input-json", json.dumps(request)]
+    else:
+        words += [word for name, value in request.items() for word in _option(xform_name(name, "-"), value)]
     return shlex.join(words + (["--region", region] if region else []))
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, list) and value and all(_PLAIN_WORD.fullmatch(str(one)) for one in value):
+        return [f"--{name}", *map(str, value)]
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
 
 
 @dataclass(frozen=True)
@@ -336,8 +347,8 @@ class Plan:
 
     def _repr_html_(self) -> str:
         shown = self.preview()[["action", "resource", "name", "reason", "difference", "command", "monthly_usd"]]
-        notices = "".join(f"<p>{html.escape(notice)}</p>" for notice in self.notices)
-        title = html.escape(f"plan {self.run_id} in {self.owner.session}")
+        notices = "".join(f"<p>{escaped(notice)}</p>" for notice in self.notices)
+        title = escaped(f"plan {self.run_id} in {self.owner.session}")
         return f"<p><b>{title}</b></p>{notices}{shown.to_html(index=False, na_rep='unknown', escape=True)}"
 
     def apply(self, *, armed: bool = False) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from netkit.core import costs, insights
 from netkit.core.errors import FieldError, QueryError, QueryFailed, SourceError, WindowError
 from netkit.core.model import Coverage, Window
 from netkit.core.session import Session
+from netkit.core.text import escaped
 from netkit.flowlogs import files, read
 from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
 from netkit.flowlogs.fields import COLUMNS
@@ -162,7 +163,7 @@ class FlowLogs:
         return f"flow logs from {self.source} ({self.engine.name}), {len(self.fields)} fields, {self._window or 'whole files'}"
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{self}</b><br><code>{' '.join(self.fields)}</code></p>"
+        return f"<p><b>{escaped(self)}</b><br><code>{escaped(' '.join(self.fields))}</code></p>"
 
 
 def open_logs(

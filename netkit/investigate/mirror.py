@@ -16,6 +16,7 @@ from netkit.core.errors import AccessError, InputError, SourceError
 from netkit.core.model import Coverage, Finding, Window
 from netkit.core.plan import Plan
 from netkit.core.session import Session
+from netkit.core.text import escaped
 from netkit.flowlogs.engines import FlowLogs
 from netkit.investigate import mirror_preflight as mirroring
 from netkit.investigate import path as reach_ask
@@ -75,7 +76,7 @@ class Subject:
         return f"{name}: session {one.number}{where}, VNI {one.vni if one.vni is not None else 'any'}, {length}, {len(self.filter.rules)} rules"
 
     def _repr_html_(self) -> str:
-        return f"<b>{self}</b>"
+        return f"<b>{escaped(self)}</b>"
 
 
 # ------------------------------------------------------------------------------------------------------- verification

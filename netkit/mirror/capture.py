@@ -6,7 +6,6 @@ and a warning; a file that is no capture, or holds no mirrored packet but other 
 
 from __future__ import annotations
 
-import html
 import ipaddress
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from tqdm.auto import tqdm
 from netkit.core.errors import InputError, SourceError
 from netkit.core.model import Window
 from netkit.core.net import ICMP, ICMPV6, UDP, protocol_name
+from netkit.core.text import lines_html
 from netkit.mirror.conversations import COLUMNS, GAP_COLUMNS, Conversations
 from netkit.mirror.decode import NOTES, OUTCOMES, Decoder, Packets
 from netkit.mirror.pcap import LINK_TYPES, FileNotes, first_time, frames
@@ -107,8 +107,7 @@ class Capture:
         return f"{self.count('in_conversations'):,} mirrored packets in {len(self.conversations):,} conversations, VNI {vnis}, {self.window}"
 
     def _repr_html_(self) -> str:
-        lines = [str(self), *self.warnings]
-        return "".join(f"<div>{html.escape(line)}</div>" for line in lines)
+        return lines_html([self, *self.warnings])
 
 
 def capture_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from netkit.core.errors import FindingError, NetkitError, redact
 from netkit.core.model import Finding, Window
 from netkit.core.session import Session, connect
+from netkit.core.text import escaped
 
 FINDINGS_MIME = "application/vnd.netkit.findings+json"
 FINDINGS_VERSION = 1
@@ -58,7 +58,7 @@ class Run:
         return f"netkit: {where}, {self._connect['region']}" + (f", {self.window}" if self.window else "")
 
     def _repr_html_(self) -> str:
-        return f"<p style='border-left:4px solid #0277bd;padding-left:8px'>{html.escape(str(self))}</p>"
+        return f"<p style='border-left:4px solid #0277bd;padding-left:8px'>{escaped(str(self))}</p>"
 
 
 def project_root() -> Path:
@@ -127,18 +127,18 @@ def findings_html(findings: Sequence[Finding]) -> str:
 
 def _row(one: Finding) -> str:
     colour = _COLOURS[one.severity] if one.status == "confirmed" else "#90a4ae"
-    badge = f"<span style='background:{colour};color:white;border-radius:3px;padding:1px 6px;white-space:nowrap'>{one.severity}, {one.status}</span>"
-    subject = html.escape(", ".join(one.subject[:4])) + (" …" if len(one.subject) > 4 else "")
-    limits = f"<br><small style='opacity:.7'>{html.escape('; '.join(one.limits))}</small>" if one.limits else ""
+    badge = f"<span style='background:{colour};color:white;border-radius:3px;padding:1px 6px;white-space:nowrap'>{escaped(one.severity)}, {escaped(one.status)}</span>"
+    subject = escaped(", ".join(one.subject[:4])) + (" …" if len(one.subject) > 4 else "")
+    limits = f"<br><small style='opacity:.7'>{escaped('; '.join(one.limits))}</small>" if one.limits else ""
     step = (
-        f"<code style='white-space:pre-wrap'>{html.escape(one.next_step)}</code>"
+        f"<code style='white-space:pre-wrap'>{escaped(one.next_step)}</code>"
         if one.next_step.startswith("python")
-        else html.escape(one.next_step)
+        else escaped(one.next_step)
     )
     cell = "style='text-align:left;vertical-align:top;padding:6px'"
     return (
-        f"<tr><td {cell}>{badge}<br><b style='white-space:nowrap'>{html.escape(one.code)}</b><br><small>{subject}</small></td>"
-        f"<td {cell}>{html.escape(one.claim)}{limits}</td><td {cell}>{step}</td></tr>"
+        f"<tr><td {cell}>{badge}<br><b style='white-space:nowrap'>{escaped(one.code)}</b><br><small>{subject}</small></td>"
+        f"<td {cell}>{escaped(one.claim)}{limits}</td><td {cell}>{step}</td></tr>"
     )
 
 

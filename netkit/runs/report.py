@@ -2,11 +2,15 @@
 
 nbconvert's own page loads scripts from the network and draws no plotly figure from its stored data. Here plotly.js stands
 once in the page and draws every figure from that data; nothing is loaded. Widgets show what the same cell shows beside them.
+
+What cells show holds words of others. So the HTML of every cell goes through a sanitizer (nh3), figures are JSON in which no
+"<" stands, and the page's Content-Security-Policy runs the two scripts written here, known by their hashes, and loads nothing.
 """
 
 from __future__ import annotations
 
-import html
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import nh3
 from nbconvert.filters import markdown2html
 
 from netkit.core.errors import redact
 from netkit.core.model import Finding
+from netkit.core.text import escaped
 from netkit.runs.notebook import FINDINGS_MIME, findings_html
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
@@ -34,6 +40,12 @@ th,td{border:none;border-bottom:1px solid #e6ebf0;padding:4px 9px;text-align:lef
 pre{background:#f7f9fb;border:1px solid #e6ebf0;border-radius:4px;padding:8px 10px;overflow-x:auto;font-size:12.5px;margin:4px 0;white-space:pre-wrap}.error{border-left:4px solid #c62828;background:#fdecea}
 .stderr{display:none}
 """
+_ATTRIBUTES = nh3.ALLOWED_ATTRIBUTES | {"*": {"class", "style", "title"}, "a": {"href", "title"}, "table": {"border"}}
+_STYLES = {
+    "background", "background-color", "border", "border-bottom", "border-collapse", "border-left", "border-radius", "border-right", "border-top",
+    "color", "display", "font", "font-family", "font-size", "font-style", "font-weight", "max-width", "opacity", "padding", "padding-left",
+    "text-align", "text-decoration", "vertical-align", "white-space", "width",
+}  # fmt: skip
 _DRAW = """
 document.querySelectorAll('script.nk-figure').forEach(function(data){
   var spec=JSON.parse(data.textContent),place=document.getElementById(data.dataset.place);
@@ -59,24 +71,25 @@ def write_report(
     anchors = [
         match[1] for cell in book.cells if cell.cell_type == "markdown" for match in _SECTION.finditer(cell.source)
     ]
-    links = "".join(f'<a href="#{_slug(name)}">{html.escape(name)}</a>' for name in ["Summary", *anchors])
+    links = "".join(f'<a href="#{_slug(name)}">{escaped(name)}</a>' for name in ["Summary", *anchors])
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%MZ}"
     summary = (
         findings_html(findings)
         if findings
-        else f'<p><b>The notebook did not come to its findings.</b></p><pre class="error">{html.escape(redact(problem))}</pre>'
+        else f'<p><b>The notebook did not come to its findings.</b></p><pre class="error">{escaped(redact(problem))}</pre>'
         '<p><a href="#papermill-error-cell">The cell at which it stopped</a>, where there is one, and what came before it stand below.</p>'
     )
     rows = "".join(
-        f"<tr><th>{html.escape(key)}</th><td>{html.escape(redact(str(value)))}</td></tr>"
+        f"<tr><th>{escaped(key)}</th><td>{escaped(redact(str(value)))}</td></tr>"
         for key, value in parameters.items()
     )
     given = f"<details><summary>parameters</summary><table>{rows}</table></details>"
+    scripts = (_plotly_js(), _DRAW) if figures else ()
     page.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
-        f"{_plotly_js() if figures else ''}</head><body><header><h1>{html.escape(title)}</h1><p>{html.escape(_where(parameters))}report made {made}</p></header>"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{_policy(scripts)}<title>{escaped(title)}</title><style>{_STYLE}</style>'
+        f"{''.join(f'<script>{one}</script>' for one in scripts[:1])}</head><body><header><h1>{escaped(title)}</h1><p>{escaped(_where(parameters))}report made {made}</p></header>"
         f'<nav>{links}</nav><main><section id="summary"><h2>Summary</h2>{summary}{given}</section>{"".join(sections)}</main>'
-        f"{''.join(figures)}{f'<script>{_DRAW}</script>' if figures else ''}</body></html>",
+        f"{''.join(figures)}{''.join(f'<script>{one}</script>' for one in scripts[1:])}</body></html>",
         "utf-8",
     )
 
@@ -84,7 +97,15 @@ def write_report(
 def _plotly_js() -> str:
     from plotly.offline import get_plotlyjs
 
-    return f"<script>{get_plotlyjs()}</script>"
+    return str(get_plotlyjs())
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """The page's Content-Security-Policy: these scripts by their hashes and no other, inline styles, pictures that stand in it."""
+    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes) or "'none'"
+    rules = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    return f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
 
 
 def _where(parameters: Mapping[str, Any]) -> str:
@@ -120,16 +141,16 @@ def _code(cell: Any, figures: list[str]) -> str:
     if cell.cell_type != "code":
         return ""
     shown = "".join(_output(output, figures) for output in cell.outputs)
-    return f"{shown}<details><summary>code</summary><pre>{html.escape(redact(cell.source))}</pre></details>"
+    return f"{shown}<details><summary>code</summary><pre>{escaped(redact(cell.source))}</pre></details>"
 
 
 def _markdown(source: str) -> str:
     """Markdown by nbconvert's own filter, with anchors at the headings and no script of its own."""
     # The title stands at the top of the page already; papermill's note of a failure is in the summary.
     source = re.sub(r"\A#\s+.+\n?", "", source) if "An Exception was encountered" not in source else ""
-    text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", markdown2html(source))
+    text = _clean(re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", markdown2html(redact(source))))
     return re.sub(
-        r'<h2 id="[^"]*">(.*?)</h2>',
+        r"<h2>(.*?)</h2>",
         lambda head: f'<h2 id="{_slug(re.sub("<[^>]+>", "", head[1]))}">{head[1]}</h2>',
         text,
     )
@@ -137,9 +158,9 @@ def _markdown(source: str) -> str:
 
 def _output(output: Any, figures: list[str]) -> str:
     if output.output_type == "stream":
-        return "" if output.name == "stderr" else f"<pre>{html.escape(redact(output.text))}</pre>"
+        return "" if output.name == "stderr" else f"<pre>{escaped(redact(output.text))}</pre>"
     if output.output_type == "error":
-        return f'<pre class="error">{html.escape(redact(f"{output.ename}: {output.evalue}"))}</pre>'
+        return f'<pre class="error">{escaped(redact(f"{output.ename}: {output.evalue}"))}</pre>'
     data = output.get("data", {})
     if PLOTLY_MIME in data:
         return _figure(data[PLOTLY_MIME], figures)
@@ -150,19 +171,56 @@ def _output(output: Any, figures: list[str]) -> str:
     if "text/html" in data:
         return _html("".join(data["text/html"]))
     if "image/png" in data:
-        return f'<img alt="" src="data:image/png;base64,{data["image/png"]}">'
-    return f"<pre>{html.escape(redact(''.join(data.get('text/plain', ''))))}</pre>"
+        return f'<img alt="" src="data:image/png;base64,{escaped("".join(data["image/png"]).replace(chr(10), ""))}">'
+    return f"<pre>{escaped(redact(''.join(data.get('text/plain', ''))))}</pre>"
 
 
 def _html(text: str) -> str:
-    """Frames and values as they show themselves; a script in one would be somebody else's."""
-    text = re.sub(r"<script\b.*?(</script\s*>|\Z)", "", redact(text), flags=re.DOTALL | re.IGNORECASE)
-    return re.sub(r"<tbody>\s*</tbody>", '<tbody><tr><td colspan="99">no rows</td></tr></tbody>', text)
+    """Frames and values as they show themselves."""
+    return re.sub(r"<tbody>\s*</tbody>", '<tbody><tr><td colspan="99">no rows</td></tr></tbody>', _clean(redact(text)))
+
+
+def _clean(text: str) -> str:
+    """HTML of a cell without anything that runs, loads, covers the page or takes another element's id."""
+    return nh3.clean(
+        text,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_attribute,
+        tag_attribute_values={"span": {"id": {"papermill-error-cell"}}},
+        clean_content_tags={"script", "style", "svg", "math", "template", "noscript", "iframe", "object", "title"},
+        url_schemes={"https", "http", "data"},
+        filter_style_properties=_STYLES,
+    )
+
+
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    """An attribute's value, or None to leave it out: data only as a picture, and nothing that is loaded from elsewhere."""
+    if name == "src":
+        return value if re.match(r"data:image/(png|jpeg|gif);base64,", value) else None
+    if name == "href" and not re.match(r"https?://|#", value):
+        return None
+    return None if name == "style" and re.search(r"url\s*\(|[\\@]", value, re.IGNORECASE) else value
 
 
 def _figure(spec: Mapping[str, Any], figures: list[str]) -> str:
     place = f"nk-figure-{len(figures)}"
     height = int(spec.get("layout", {}).get("height") or 450)
-    text = json.dumps(spec).replace("</", "<\\/")
+    # Without "<" nothing in it can end the script, or begin what the parser reads another way (`<!--<script>`).
+    text = json.dumps(_told(spec)).replace("<", "\\u003c")
     figures.append(f'<script type="application/json" class="nk-figure" data-place="{place}">{text}</script>')
     return f'<div id="{place}" style="width:100%;height:{height}px"></div>'
+
+
+def _told(value: Any) -> Any:
+    """A figure's values without key material; plotly's packed numbers (bdata) are left as they are.
+
+    Points are drawn as SVG: plotly's WebGL makes functions of text, which the page's policy does not allow.
+    """
+    if isinstance(value, Mapping):
+        return {
+            name: one if name == "bdata" else "scatter" if (name, one) == ("type", "scattergl") else _told(one)
+            for name, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_told(one) for one in value]
+    return redact(value) if isinstance(value, str) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.graph_objects import Figure
 
 from netkit.core.model import Window
+from netkit.core.text import escaped
 from netkit.show.plots import GREY, REJECT, _figure, _nothing
 
 _STATES = {"arrived": "#009E73", "unnamed": "#CC79A7", "quiet": "#56B4E9", "unknown": GREY, "stopped": "#E69F00", "missing": REJECT}  # fmt: skip
@@ -55,4 +55,4 @@ def arrival_grid(
 
 def _hover(row: Mapping[Any, Any]) -> str:
     times = [f"{name} {row[name]:%m-%d %H:%MZ}" for name in ("first", "last") if not pd.isna(row[name])]
-    return "<br>".join(html.escape(str(one)) for one in [f"{row['instance_id']} {row['what']}: {_WORDS[str(row['state'])]}", *times, row["cause"]] if one)  # fmt: skip
+    return "<br>".join(escaped(str(one)) for one in [f"{row['instance_id']} {row['what']}: {_WORDS[str(row['state'])]}", *times, row["cause"]] if one)  # fmt: skip

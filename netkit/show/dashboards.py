@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from plotly.graph_objects import Figure
 
 from netkit.cloudwatch.dashboard_grammar import COLUMNS, DEFAULT_SIZE, boxes
 from netkit.cloudwatch.dashboards import translated
+from netkit.core.text import escaped
 from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _nothing
 
 _LINE_PX = 52  # of one grid unit
@@ -84,7 +84,7 @@ def _domain(x: int, y: int, width: int, height: int, rows: int) -> Domain:
 
 def _head(figure: Figure, text: str, domain: Domain) -> None:
     if text:
-        figure.add_annotation(text=f"<b>{html.escape(text)}</b>", x=domain["x"][0], y=domain["y"][1], xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False)  # fmt: skip
+        figure.add_annotation(text=f"<b>{escaped(text)}</b>", x=domain["x"][0], y=domain["y"][1], xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False)  # fmt: skip
 
 
 def _words(figure: Figure, text: str, domain: Domain, colour: str = "#222222") -> None:
@@ -93,7 +93,7 @@ def _words(figure: Figure, text: str, domain: Domain, colour: str = "#222222") -
 
 def _plain_text(markdown: str) -> str:
     """Markdown as the few marks that a figure can show: headings bold, lines kept."""
-    lines = [html.escape(line) for line in markdown.splitlines()]
+    lines = [escaped(line) for line in markdown.splitlines()]
     return "<br>".join(f"<b>{line.lstrip('# ')}</b>" if re.match(r"#+ ", line) else line for line in lines)
 
 
@@ -106,7 +106,7 @@ def _figures(figure: Figure, mine: pd.DataFrame, domain: Domain) -> None:
     step = (right - left) / len(newest)
     for place, (label, value) in enumerate(newest.items()):
         figure.add_trace(
-            go.Indicator(mode="number", value=float(value), title={"text": html.escape(str(label)), "font": {"size": 11}}, number={"font": {"size": 26}, "valueformat": ",.4~g"},
+            go.Indicator(mode="number", value=float(value), title={"text": escaped(str(label)), "font": {"size": 11}}, number={"font": {"size": 26}, "valueformat": ",.4~g"},
                          domain={"x": (left + place * step, left + (place + 1) * step), "y": domain["y"]})
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ def _graph(figure: Figure, mine: pd.DataFrame, properties: Mapping[str, Any], do
 
 def _table(figure: Figure, frame: pd.DataFrame | None, properties: Mapping[str, Any], domain: Domain) -> None:
     if frame is None or frame.empty:
-        _words(figure, html.escape(str(properties.get("query", ""))[:160]), domain, _FAINT)
+        _words(figure, escaped(str(properties.get("query", ""))[:160]), domain, _FAINT)
         return
     cells = [frame[name].astype(str) for name in frame.columns]
     figure.add_trace(go.Table(header={"values": list(frame.columns), "align": "left"}, cells={"values": cells, "align": "left"}, domain=domain))  # fmt: skip
@@ -139,6 +139,6 @@ def _table(figure: Figure, frame: pd.DataFrame | None, properties: Mapping[str, 
 def _alarms(figure: Figure, properties: Mapping[str, Any], states: Mapping[str, str], domain: Domain) -> None:
     names = [str(arn).rpartition(":alarm:")[2] for arn in properties.get("alarms", ())]
     ordered = sorted(names, key=lambda one: (states.get(one) != "ALARM", one))
-    shown = [f'<span style="color:{_ALARM_COLOURS.get(states.get(one, ""), ACCEPT)}">■</span> {html.escape(one)}: {states.get(one, "not there yet")}' for one in ordered[:6]]  # fmt: skip
+    shown = [f'<span style="color:{_ALARM_COLOURS.get(states.get(one, ""), ACCEPT)}">■</span> {escaped(one)}: {escaped(states.get(one, "not there yet"))}' for one in ordered[:6]]  # fmt: skip
     more = [f"and {len(ordered) - 6} more"] if len(ordered) > 6 else []
     _words(figure, "<br>".join([*shown, *more]), domain)

@@ -11,6 +11,7 @@ from IPython.display import DisplayHandle, display
 
 from netkit.core.errors import InputError
 from netkit.core.model import Verdict
+from netkit.core.text import escaped, help_html
 from netkit.reach.engine.trace import trace
 from netkit.reach.explain import blockers_frame, question
 from netkit.reach.network.network import network_of
@@ -90,9 +91,9 @@ class _Ends:
                 self.snapshot, source=self.source.value, destination=self.destination.value, vpc=self.vpc, **asked
             )
         except InputError as problem:
-            self.help.value = f"<span style='color:#c62828'>{problem.what}. {problem.hint}</span>"
+            self.help.value = help_html(f"{problem.what}. {problem.hint}")
             return
-        self.help.value = f"<b>{verdict.status.replace('_', ' ')}</b> {verdict.question}"
+        self.help.value = f"<b>{escaped(verdict.status.replace('_', ' '))}</b> {escaped(verdict.question)}"
         fill(self.view, path(verdict, self.snapshot))
         if self.table is not None:
             self.table.update(_table(verdict))

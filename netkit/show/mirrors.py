@@ -13,6 +13,7 @@ from plotly.graph_objects import Figure
 
 from netkit.core.errors import InputError
 from netkit.core.net import parse_cidr, protocol_name
+from netkit.core.text import help_html
 from netkit.mirror.capture import Capture
 from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _nothing
 from netkit.show.widgets import fill, panel
@@ -377,7 +378,7 @@ class _Conversations:
         try:
             some = select_conversations(self.capture.conversations, protocol=self.protocol.value, port=self.port.value, text=self.text.value.strip(), only=self.only.value)  # fmt: skip
         except InputError as problem:
-            self.help.value = f"{problem.what}. {problem.hint}"
+            self.help.value = help_html(f"{problem.what}. {problem.hint}")
             return
         self.help.value = f"{len(some):,} of {len(self.capture.conversations):,} conversations"
         self._choices(some)

@@ -15,6 +15,7 @@ from plotly.graph_objects import Figure
 
 from netkit.core.errors import InputError, NetkitError
 from netkit.core.net import parse_cidr, protocol_name
+from netkit.core.text import help_html
 from netkit.flowlogs.names import AddressBook
 from netkit.show.plots import talkers
 
@@ -193,7 +194,7 @@ class _Explorer:
                 text=self.text.value.strip(),
             )
         except InputError as problem:
-            self.help.value = f"<span style='color:#c62828'>{problem.what}. {problem.hint}</span>"
+            self.help.value = help_html(f"{problem.what}. {problem.hint}")
             return
         self.help.value = f"{len(chosen):,} of {len(self.frame):,} conversations"
         self.offer(chosen)

@@ -10,7 +10,6 @@ the same blockers are alternatives, ordered by what they open besides: to the in
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +18,7 @@ import pandas as pd
 
 from netkit.core.errors import InputError
 from netkit.core.model import Blocker, Finding, Verdict
+from netkit.core.text import escaped, list_html
 from netkit.reach.change.blast import Blast, Pair, Yardstick
 from netkit.reach.change.changes import Change, apply, destination_of, revert
 from netkit.reach.change.options import Question, Ways, narrow_places, ways
@@ -90,14 +90,10 @@ class Fix:
         return "\n".join([*lines, f"  opens besides: {self.blast}"] if self.works else lines)
 
     def _repr_html_(self) -> str:
-        def listed(title: str, items: Sequence[str]) -> str:
-            rows = "".join(f"<li>{html.escape(one)}</li>" for one in items)
-            return f"<p>{title}</p><ul>{rows}</ul>" if items else ""
-
-        head = f"<p><b>fix {self.rank}: {self.status}</b> {html.escape(self.proof.question)}</p>"
+        head = f"<p><b>fix {self.rank}: {self.status}</b> {escaped(self.proof.question)}</p>"
         shown = changes_frame(self).to_html(index=False, escape=True) if self.changes else ""
-        besides = f"<p>opens besides: {html.escape(str(self.blast))}</p>" if self.works else ""
-        return head + shown + listed("To decide", self.decide) + listed("Remains", self.remains) + besides
+        besides = f"<p>opens besides: {escaped(str(self.blast))}</p>" if self.works else ""
+        return head + shown + list_html("To decide", self.decide) + list_html("Remains", self.remains) + besides
 
 
 def propose(
