@@ -28,7 +28,7 @@ from netkit.core.errors import FieldError, QueryError, QueryFailed, SourceError,
 from netkit.core.model import Coverage, Window
 from netkit.core.session import Session
 from netkit.core.text import escaped
-from netkit.flowlogs import files, read
+from netkit.flowlogs import duck, files, read
 from netkit.flowlogs.catalog import Param, Query, Value, catalogue, find_query
 from netkit.flowlogs.fields import COLUMNS
 from netkit.flowlogs.table import (
@@ -236,9 +236,7 @@ class FileEngine:
         self._groups = files.group(paths)
         self.columns = files.common_columns(list(self._groups))
         self._small = sum(path.stat().st_size for path in paths) <= _SMALL_BYTES
-        self._db = duckdb.connect()
-        # Unordered streaming keeps memory flat, and every query orders its own answer.
-        self._db.execute("SET TimeZone='UTC'; SET preserve_insertion_order=false")
+        self._db = duck.connect(paths)
         self._judged: pd.DataFrame | None = None
         self._clean: set[Path] = set()
         self._mended: dict[files.Layout, list[list[str]]] = {}
@@ -654,8 +652,7 @@ class InsightsEngine:
         self.columns = specs.pop()
         self.scanned_bytes = 0
         self._span: Window | None = None
-        self._db = duckdb.connect()
-        self._db.execute("SET TimeZone='UTC'")
+        self._db = duck.connect()
 
     def run(self, query: Query, sql: str, values: list[Value], window: Window | None) -> tuple[pd.DataFrame, Ran]:
         """Raises BudgetError before anything is started, QueryFailed with Insights' reason."""

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowInvalid
 
 from netkit.core.errors import FieldError, SourceError
+from netkit.flowlogs.duck import identifier, text
 from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS
 
 _HEAD_BYTES = 64 * 1024
@@ -41,7 +42,8 @@ Check = Literal["none", "typed", "raw"]
 class Layout:
     """How the records of a file are laid out; files of one layout are read together.
 
-    columns: column names in record order (unknown fields keep their name); for text "event_time" comes first in an export
+    columns: column names in record order, for text with "event_time" first in an export. Others' names never get here: a
+    column that is no flow-log field is "nk_" and its place, so that only names of ours reach SQL
     names, types: for Parquet, the columns as the file spells them and their Arrow types
     """
 
@@ -99,6 +101,15 @@ def sniff(path: Path) -> Layout:
     return _sniff_text(lines, path, "gzip" if packed else "none")
 
 
+def safe_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """Flow-log fields by their column names, each once, and "nk_" and the place for every other name."""
+    found: list[str] = []
+    for place, name in enumerate(names):
+        column = name.replace("-", "_")
+        found.append(column if column in COLUMNS and column not in found else f"nk_{place}")
+    return tuple(found)
+
+
 def _head(path: Path, *, packed: bool) -> list[str]:
     """The first lines of a file, whole ones only, with their ends."""
     with gzip.open(path, "rb") if packed else path.open("rb") as file:
@@ -117,7 +128,7 @@ def _sniff_parquet(path: Path) -> Layout:
         raise SourceError(
             f"the Parquet file cannot be read: {problem}", subject=str(path), hint="fetch it again"
         ) from None
-    columns = tuple(name.replace("-", "_") for name in schema.names)
+    columns = safe_columns(schema.names)
     layout = Layout("parquet", columns, tuple(str(kind) for kind in schema.types), tuple(schema.names))
     if len(layout.known) < 3 or not {"start", "srcaddr"} <= set(layout.known):
         raise SourceError(
@@ -137,7 +148,7 @@ def _sniff_text(lines: Sequence[str], path: Path, compression: str) -> Layout:
     lines = [line.strip() for line in lines]
     separator = _BLANKS if len(ends) == 2 else _cutter(lines)
     first = _split(lines[0], separator)
-    names = tuple(word.strip().strip('"').replace("-", "_") for word in first)
+    names = safe_columns([word.strip().strip('"') for word in first])
     if sum(name in COLUMNS for name in names) >= max(2, len(names) - 3):
         return Layout("text", names, separator=separator, header=True, compression=compression)
     widths = [len(_split(line, separator)) for line in lines]
@@ -219,14 +230,16 @@ def raw_sql(layout: Layout, paths: Sequence[Path], *, named: bool = False) -> st
     """SELECT of every column as text, "-" as NULL, of every line of the right width; `named` adds the file as nk_file."""
     extra = ", nk_file" if named else ""
     if layout.separator != _BLANKS:
-        return f"SELECT *{extra.replace(', nk_file', '')} FROM {_csv(layout, paths, _text, rejects=True, named=named)}"
+        return (
+            f"SELECT *{extra.replace(', nk_file', '')} FROM {_csv(layout, paths, _as_text, rejects=True, named=named)}"
+        )
     whole = Layout("text", ("nk_line",), separator=_NO_SUCH_SIGN, header=layout.header, compression=layout.compression)
     parts = ", ".join(f"NULLIF(nk_part[{place}], '-') AS \"{name}\"" for place, name in enumerate(layout.columns, 1))
-    cut = f"SELECT string_split_regex(trim(nk_line), '[\\s,]+') AS nk_part{extra} FROM {_csv(whole, paths, _text, rejects=True, named=named)}"
+    cut = f"SELECT string_split_regex(trim(nk_line), '[\\s,]+') AS nk_part{extra} FROM {_csv(whole, paths, _as_text, rejects=True, named=named)}"
     return f"SELECT {parts}, len(nk_part) AS nk_width{extra} FROM ({cut}) AS cut WHERE nk_part <> ['']"
 
 
-def _text(column: str) -> str:
+def _as_text(column: str) -> str:
     del column
     return "VARCHAR"
 
@@ -235,26 +248,21 @@ def _csv(
     layout: Layout, paths: Sequence[Path], type_of: Callable[[str], str], *, rejects: bool, named: bool = False
 ) -> str:
     """A read_csv call. Only whole lines are read without strict_mode: that lets line ends differ, but cuts off what is too much."""
-    types = ", ".join(f"{quoted(name)}: '{type_of(name)}'" for name in layout.columns)
+    types = ", ".join(f"{text(name)}: '{type_of(name)}'" for name in layout.columns)
     separator = layout.separator.replace("\t", "\\t")
     options = ", store_rejects=true, rejects_limit=0" if rejects else ""
     options += ", filename='nk_file'" if named else ""
     strict = str(layout.separator != _NO_SUCH_SIGN).lower()
     return (
-        f"read_csv([{', '.join(quoted(str(path)) for path in paths)}], delim='{separator}', header={str(layout.header).lower()},"
+        f"read_csv([{', '.join(text(str(path)) for path in paths)}], delim='{separator}', header={str(layout.header).lower()},"
         f" auto_detect=false, nullstr='-', quote='', escape='', strict_mode={strict}, compression='{layout.compression}',"
         f" columns={{{types}}}{options})"
     )
 
 
-def quoted(text: str) -> str:
-    """Text as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def touch_sql(layout: Layout, path: Path) -> str:
     """Read all of one file, to see whether that can be done."""
-    source = _parquet([path]) if layout.kind == "parquet" else _csv(layout, [path], _text, rejects=True)
+    source = _parquet([path]) if layout.kind == "parquet" else _csv(layout, [path], _as_text, rejects=True)
     return f"SELECT max(hash(record)) FROM {source} AS record"
 
 
@@ -268,9 +276,9 @@ def _kept(name: str) -> str:
     return f'"{name}"' if duckdb_type(name) == "BIGINT" else f'coalesce("{name}", \'-\') AS "{name}"'
 
 
-def _parquet(paths: Sequence[Path], *, named: bool = False) -> str:
-    extra = ", filename='nk_file'" if named else ""
-    return f"read_parquet([{', '.join(quoted(str(path)) for path in paths)}], union_by_name=true{extra})"
+def _parquet(paths: Sequence[Path], *, named: str = "") -> str:
+    extra = f", filename={text(named)}" if named else ""
+    return f"read_parquet([{', '.join(text(str(path)) for path in paths)}], union_by_name=true{extra})"
 
 
 def _parquet_column(layout: Layout, name: str) -> str:
@@ -280,7 +288,7 @@ def _parquet_column(layout: Layout, name: str) -> str:
 def _parquet_value(layout: Layout, name: str) -> str:
     """A column's value: whole numbers wherever a file has them as floats, times or strings."""
     place = layout.columns.index(name)
-    original, kind = '"' + layout.names[place].replace('"', '""') + '"', layout.types[place]
+    original, kind = identifier(layout.names[place]), layout.types[place]
     if not (name in COLUMNS and COLUMNS[name].numeric) or re.match(r"u?int", kind):
         return original
     if kind.startswith("timestamp"):
@@ -304,17 +312,21 @@ def _parquet_valid(layout: Layout) -> str:
         for place, name in enumerate(layout.columns)
         if name in COLUMNS and COLUMNS[name].numeric and _is_text(layout.types[place])
     ]
-    texts = ", ".join(_present(f'"{layout.names[place]}"') for place in places)
+    texts = ", ".join(_present(identifier(layout.names[place])) for place in places)
     return f"NOT regexp_matches(concat({texts}), '[^0-9]')" if places else "true"
 
 
 def parquet_summary_sql(layout: Layout, paths: Sequence[Path]) -> str:
     """One row a file: nk_file, n well-formed records, bad ones, examples of those, first and last time."""
     last = "end" if "end" in layout.columns else "start"
-    examples = ", ".join(f"coalesce(CAST(\"{name}\" AS VARCHAR), '-')" for name in layout.names)
+    shown = (identifier(layout.names[layout.columns.index(name)]) for name in layout.known)
+    examples = ", ".join(f"coalesce(CAST({name} AS VARCHAR), '-')" for name in shown)
+    free = "nk_file"
+    while free in {name.casefold() for name in layout.names}:
+        free += "_"
     return _summary_sql(
-        f"{_parquet(paths, named=True)}", _parquet_valid(layout), f"concat_ws(' ', {examples})",
-        _parquet_value(layout, "start"), _parquet_value(layout, last),
+        f"{_parquet(paths, named=free)}", _parquet_valid(layout), f"concat_ws(' ', {examples})",
+        _parquet_value(layout, "start"), _parquet_value(layout, last), free,
     )  # fmt: skip
 
 
@@ -327,10 +339,10 @@ def text_summary_sql(layout: Layout, paths: Sequence[Path]) -> str:
     return _summary_sql(source, valid(layout), f"concat_ws(' ', {examples})", first, last)
 
 
-def _summary_sql(source: str, good: str, line: str, first: str, last: str) -> str:
+def _summary_sql(source: str, good: str, line: str, first: str, last: str, file: str = "nk_file") -> str:
     """The line is put together in a CASE, which works only on bad ones; in a FILTER it would on all."""
     judged = (
-        f"SELECT nk_file, coalesce({good}, false) AS good, {first} AS first_time, {last} AS last_time,"
+        f"SELECT {file} AS nk_file, coalesce({good}, false) AS good, {first} AS first_time, {last} AS last_time,"
         f" CASE WHEN coalesce({good}, false) THEN NULL ELSE {line} END AS wrong_line FROM {source}"
     )
     return (
