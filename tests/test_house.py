@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 import yaml
 
 import netkit
+from netkit.runs.bare import bare
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "netkit"
@@ -231,31 +234,44 @@ def test_no_address_of_a_registry_and_no_path_of_a_machine() -> None:
 
 
 def test_notebooks_are_committed_bare() -> None:
+    """As make lab writes them, so that saving one that nobody changed is no change."""
     for path in NOTEBOOKS:
-        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        text = path.read_text("utf-8")
+        book = json.loads(text)
+        for cell in book["cells"]:
             assert not cell.get("outputs") and not cell.get("execution_count"), path
+        assert text == json.dumps(bare(book), indent=1, ensure_ascii=False, sort_keys=True) + "\n", path
 
 
 def direct() -> dict[str, str]:
     """The pinned direct dependencies, by bare name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    pins = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = {name: pins for name, pins in project["optional-dependencies"].items() if name != "all"}
+    pins = [*project["dependencies"], *(pin for pins in extras.values() for pin in pins)]
     assert all(re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?==[\w.]+", pin) for pin in pins)
     return {re.sub(r"\[.*\]", "", pin.split("==")[0]): pin.split("==")[1] for pin in pins}
 
 
 def test_conda_users_get_the_same_packages() -> None:
     listed = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
-    plain = [one for one in listed if isinstance(one, str) and one != "pip" and not one.startswith("python=")]
-    packages = {one.split("=")[0]: one.split("=")[1] for one in plain}
+    plain = [one for one in listed if isinstance(one, str) and one != "pip" and not one.startswith("python>")]
+    packages = {one.split("=")[0].replace("_", "-"): one.split("=")[1] for one in plain}
     by_pip = next(one["pip"] for one in listed if isinstance(one, dict))
+    assert by_pip.pop() == "-e ."  # netkit itself
+    assert not packages.keys() & {"playwright", "duckdb"}, "these names are other packages on conda-forge"
     packages |= {re.sub(r"\[.*\]", "", one.split("==")[0]): one.split("==")[1] for one in by_pip}
     assert packages == direct()
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Module -> the packages that bring it; slow to find out."""
+    return packages_distributions()
+
+
 def distributions(paths: Iterable[Path]) -> dict[str, str]:
     """The packages from elsewhere that some files import, each with a file that does."""
-    known = packages_distributions()
+    known = installed()
     tops = {one.split(".")[0]: path.name for path in paths for one in imports(path)}
     beside = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"netkit", "bench", "conftest"}
     elsewhere = {top: name for top, name in tops.items() if top not in sys.stdlib_module_names and top not in beside}
@@ -265,21 +281,59 @@ def distributions(paths: Iterable[Path]) -> dict[str, str]:
 def test_what_is_imported_is_asked_for_by_name() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     plain = {re.split(r"[\[=]", pin)[0] for pin in project["dependencies"]}
-    assert {name: file for name, file in distributions(MODULES.values()).items() if name not in plain} == {}
+    by_extra = {
+        name: {re.split(r"[\[=]", pin)[0] for pin in pins} for name, pins in project["optional-dependencies"].items()
+    }
+    for name, path in MODULES.items():
+        allowed = set(plain)
+        if room(name) == "sandbox":
+            allowed |= by_extra["sandbox"]
+        if name == "netkit.runs.contents":  # imported by the Jupyter server only
+            allowed |= by_extra["lab"]
+        assert {one: file for one, file in distributions([path]).items() if one not in allowed} == {}
     others = [*(ROOT / "tests").glob("*.py"), ROOT / "conftest.py", *(ROOT / "bench").rglob("*.py")]
     assert {name: file for name, file in distributions(others).items() if name not in direct()} == {}
 
 
-def test_the_lock_holds_what_is_asked_for() -> None:
-    lines = [
-        line
-        for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-        if line and not line.startswith("#")
-    ]
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[\w.+!-]+", line) for line in lines)
-    locked = {line.split("==")[0].lower().replace("_", "-").replace(".", "-"): line.split("==")[1] for line in lines}
+def locked() -> dict[str, list[tuple[str, int]]]:
+    """The lock: name -> (version, number of hashes), one for each set of interpreters that it is for."""
+    held: dict[str, list[tuple[str, int]]] = {}
+    text = (ROOT / "requirements.txt").read_text("utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            pin = re.fullmatch(r"([a-z0-9-]+)==([\w.+!-]+)( ; [^\\]+?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line)
+            assert pin, line[:120]
+            held.setdefault(pin[1], []).append((pin[2], pin[4].count("--hash")))
+    return held
+
+
+def test_the_lock_holds_what_is_asked_for_with_hashes() -> None:
+    held = locked()
+    assert len(held) > 150
     for name, version in direct().items():
-        assert locked[name] == version
+        assert [one for one, _ in held[name]] == [version], name
+
+
+def test_what_is_here_is_what_the_lock_says() -> None:
+    for name in direct():
+        assert importlib.metadata.version(name) in [one for one, _ in locked()[name]], name
+
+
+def test_the_extras_are_what_netkit_says_is_missing() -> None:
+    from netkit.core.extras import EXTRAS
+
+    known = installed()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert extras.keys() == {*EXTRAS, "all", "dev"}
+    for extra, modules in EXTRAS.items():
+        asked = {re.split(r"[\[=]", pin)[0] for pin in extras[extra]}
+        brought = {known[module][0].lower().replace("_", "-") for module in modules}
+        assert asked <= brought, extra
+    assert extras["all"] == ["netkit[lab,sandbox]"]
+
+
+def test_nothing_that_is_shipped_imports_what_is_under_the_gpl() -> None:
+    assert all("scapy" not in {one.split(".")[0] for one in imports(path)} for path in MODULES.values())
 
 
 def test_the_readme_names_every_notebook_and_nothing_that_is_not_there() -> None:

@@ -1,10 +1,56 @@
-"""Words of an `aws` command line, as people paste them. Pure; what they mean is each wing's own."""
+"""Command lines: netkit's own, as findings print them, and the words of an `aws` one, as people paste them. Pure.
+
+What is printed can be run: every command of netkit's in a finding, a plan or a message is made by run_command() or
+teardown_command(), which quote others' words (names, tags, file names) for a shell. `netkit run` finds a notebook of the
+project from any folder of it, and netkit's own notebooks from every folder, so `notebooks/NAME.ipynb` resolves wherever it is pasted.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Sequence
 
 from netkit.core.errors import InputError
+
+PROGRAM = "python -m netkit"
+
+
+def run_command(notebook: str, **parameters: object) -> str:
+    """The command line that runs a notebook, as run_command("40_reachability_debugging", source="web", port=443).
+
+    A parameter that is None is left out, a list is given as its items between commas (as JSON where one holds a comma).
+    """
+    words = [f"notebooks/{notebook}.ipynb"]
+    for name, value in parameters.items():
+        if value is not None:
+            words += ["-p", name, _text(value)]
+    return f"{PROGRAM} run {shlex.join(words)}"
+
+
+def teardown_command(
+    run_id: str, *, target: str = "sandbox", account_id: str = "", region: str = "", profile: str = ""
+) -> str:
+    """The command line that takes back what a run made, there where it was made."""
+    words = [run_id]
+    if target != "sandbox":
+        words += ["--target", target, "--account-id", account_id]
+    if region and (target, region) != ("sandbox", "us-east-1"):
+        words += ["--region", region]
+    if profile:
+        words += ["--profile", profile]
+    return f"{PROGRAM} teardown {shlex.join(words)} --armed"
+
+
+def _text(value: object) -> str:
+    """A value as the runner reads it back."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        items = [str(item) for item in value]
+        plain = all(item and item == item.strip() and "," not in item for item in items)
+        return ",".join(items) if plain and not (items and items[0].startswith("[")) else json.dumps(items)
+    return str(value)
 
 
 def command_options(words: Sequence[str], *, hint: str = "as --name VALUE") -> list[tuple[str, list[str]]]:

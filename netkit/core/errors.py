@@ -19,7 +19,8 @@
     │   └── StepFailed              one step failed; what was done before it is in the ledger
     ├── FindingError                a finding that breaks the contract
     ├── NotebookFailed              a notebook raised; the partial notebook is kept and named
-    └── SandboxError                the local AWS did not start or is not there
+    ├── SandboxError                the local AWS did not start or is not there
+    └── MissingExtra                a package that only some need (the sandbox's, JupyterLab) is not installed
 
 A message has at most three lines: what failed, on which resource, what to do next. The same three are fields, so a
 caller need not parse them. No message carries frame locals, request headers or key material.
@@ -150,3 +151,7 @@ class NotebookFailed(NetkitError):
 
 class SandboxError(NetkitError):
     """The local AWS did not start, or is not there."""
+
+
+class MissingExtra(NetkitError):
+    """A package that only some need is not installed; `hint` is the command that installs it."""

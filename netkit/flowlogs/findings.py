@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from netkit.core.commandline import run_command
 from netkit.core.costs import PRICES, nat_cost
 from netkit.core.model import SEVERITIES, Coverage, Finding, Severity, Status, Window
 from netkit.core.net import protocol_name
@@ -357,11 +358,9 @@ def reachability_command(source: str, destination: str, protocol: int, port: int
 
     interface: one in the VPC that is meant, since VPCs may share their addresses; "" where none is known.
     """
-    where = f" -p vpc {interface}" if interface.startswith("eni-") else ""
-    return (
-        "python -m netkit run notebooks/40_reachability_debugging.ipynb "
-        f"-p source {source} -p destination {destination} -p protocol {protocol_name(protocol)} -p port {port}{where}"
-    )
+    vpc = interface if interface.startswith("eni-") else None
+    ends = {"source": source, "destination": destination}
+    return run_command("40_reachability_debugging", **ends, protocol=protocol_name(protocol), port=port, vpc=vpc)
 
 
 def reject_findings(clusters: pd.DataFrame, trust: Trust, *, min_records: int = 10) -> list[Finding]:

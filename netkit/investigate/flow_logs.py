@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from netkit.core.commandline import run_command
 from netkit.core.errors import NetkitError, SourceError
 from netkit.core.model import Coverage, Finding, Window
 from netkit.core.session import Session
@@ -236,11 +237,7 @@ def provision_findings(
     claim = (
         f"Flow logs are in force on {', '.join(spec.resource_ids)}; {counted(records, 'record')} of {window} are there"
     )
-    step = (
-        f"python -m netkit run notebooks/21_flow_logs_analysis.ipynb -p source {database}.{table}"
-        if table
-        else "run 21_flow_logs_analysis"
-    )
+    step = run_command("21_flow_logs_analysis", source=f"{database}.{table}") if table else "run 21_flow_logs_analysis"
     status = "confirmed" if seen.state == "ok" else "inconclusive"
     limits = ("a new flow log takes some ten minutes to deliver, and nothing before its creation",)
     return [Finding("FLOW-LOG-IN-FORCE", status, "info", subject, claim, evidence, limits, (described, seen), step)]  # type: ignore[arg-type]

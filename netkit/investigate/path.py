@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from netkit.core.commandline import teardown_command
 from netkit.core.errors import AccessError, BudgetError, InputError
 from netkit.core.model import Finding, Unknown, Verdict
 from netkit.core.packets import blocks
@@ -151,7 +152,8 @@ def applied_findings(plan: Plan | str, applied: Verdict | None) -> list[Finding]
     """REACH-FIX-APPLIED: confirmed when the path is open on the snapshot that was collected after the change."""
     if applied is None or isinstance(plan, str):
         return []
-    undo = f"python -m netkit teardown {plan.run_id} --armed"
+    made_in = plan.owner.session
+    undo = teardown_command(plan.run_id, target=made_in.target, account_id=made_in.account_id, region=made_in.region)
     subject = tuple(step.name for step in plan.steps)
     if applied.reachable:
         claim = f"{applied.question} gets through now: {len(plan.steps)} changes were applied, and asked again on a new snapshot"

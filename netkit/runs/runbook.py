@@ -24,7 +24,7 @@ import yaml
 
 from netkit.core.errors import FindingError, InputError, NotebookFailed, ParameterError, looks_secret, redact
 from netkit.core.model import SEVERITIES, Coverage, Finding, Severity
-from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION
+from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION, project_root
 
 RAN, FAILED, BAD_PARAMETERS, BAD_FINDINGS, FOUND = 0, 1, 2, 3, 10
 _TYPES = ("str", "int", "float", "bool", "list[str]", "list[int]")
@@ -219,7 +219,7 @@ def run(
 
     values = resolve(notebook, file=file, pairs=pairs)
     parameters = {name: one.default for name, one in declared(notebook).items()} | values
-    folder = _folder(out or Path("runs") / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    folder = _folder(out or project_root() / "runs" / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     (folder / "params.json").write_text(json.dumps(parameters, indent=1), "utf-8")
     kept, page = folder / "notebook.ipynb", folder / "report.html"
     problem = _execute(notebook, kept, values, progress)

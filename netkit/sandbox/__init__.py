@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netkit.core.errors import SandboxError
+from netkit.core.extras import need
 
 WORLD_END = datetime(2026, 11, 20, tzinfo=UTC)
 """The end of what the sandbox's world has done; its data lie in the two days before, and do not age."""
@@ -68,7 +69,9 @@ def _alive_process() -> Running | None:
 
 
 def up() -> Running:
-    """Start the sandbox unless one is running. Raises SandboxError, naming the log, when it does not answer in three minutes."""
+    """Start the sandbox unless one is running. Raises SandboxError, naming the log, when it does not answer in three minutes,
+    and MissingExtra where its packages are not installed."""
+    need("sandbox", "the sandbox")
     home().mkdir(parents=True, exist_ok=True)
     with _lock():
         return status() or _start()

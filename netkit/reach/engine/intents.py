@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from netkit.core.commandline import run_command
 from netkit.core.errors import InputError, ParameterError
 from netkit.core.model import Finding, Verdict
 from netkit.reach.engine.trace import service_of, trace
@@ -172,8 +173,8 @@ def _judged(snapshot: Snapshot, intent: Intent, verdict: Verdict) -> list[Findin
         "verdict": verdict.status,
         "blockers": [str(one) for one in verdict.blockers],
     }
-    step = f"python -m netkit run notebooks/40_reachability_debugging.ipynb -p source {verdict.source} -p destination {verdict.destination} -p protocol {intent.protocol}"
-    step += f" -p port {intent.port}" if intent.port else ""
+    ends = {"source": verdict.source, "destination": verdict.destination}
+    step = run_command("40_reachability_debugging", **ends, protocol=intent.protocol, port=intent.port or None)
     if verdict.status == "UNKNOWN":
         why = "; ".join(str(one) for one in verdict.unknowns[:2])
         return [
