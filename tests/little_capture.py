@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
@@ -69,6 +69,22 @@ def vxlan(
     return udp(source, 55555, target, 4789, struct.pack(">II", flags << 24, vni << 8) + inner[:cut])
 
 
+def sctp(source: str, source_port: int, destination: str, port: int, *, tag: int = 1, body: bytes = b"x" * 4) -> bytes:
+    """An IP packet with an SCTP DATA chunk (RFC 9260, 3.1 and 3.3.1)."""
+    chunk = struct.pack(">BBHIHHI", 0, 3, 16 + len(body), 1, 0, 0, 0) + body
+    return ip(source, destination, 132, struct.pack(">HHII", source_port, port, tag, 0) + chunk)
+
+
+def cooked(packet: bytes, *, vlans: Iterable[int] = (), version: int = 1) -> bytes:
+    """A frame of Linux's "any" device around an IP packet (LINKTYPE_LINUX_SLL, _SLL2), with VLAN tags behind its header if wanted."""
+    kind = 0x0800 if packet[0] >> 4 == 4 else 0x86DD
+    kinds = [*(0x8100 for _ in vlans), kind]
+    tags = b"".join(struct.pack(">HH", vlan, after) for vlan, after in zip(vlans, kinds[1:], strict=True))
+    mac = bytes.fromhex("0242ac1100020000")
+    head = struct.pack(">HHH", 0, 1, 6) + mac + struct.pack(">H", kinds[0])
+    return (head if version == 1 else struct.pack(">HHIHBB", kinds[0], 0, 2, 1, 0, 6) + mac) + tags + packet
+
+
 def geneve(
     inner: bytes, *, kind: int, vni: int = 0, options: bytes = b"", source: str = "10.0.0.5", target: str = "10.0.9.9"
 ) -> bytes:
@@ -112,8 +128,9 @@ def pcapng(
     start: float = 1_700_000_000,
     step: float = 0.001,
     dropped: int = 0,
+    at: Sequence[int] = (),
 ) -> bytes:
-    """A pcapng file with an interface for each link type; frames go to the first. ticks: power of ten a second."""
+    """A pcapng file with an interface for each link type; frames go to the first, or to those that `at` names. ticks: power of ten a second."""
 
     def block(kind: int, body: bytes) -> bytes:
         body += bytes(-len(body) % 4)
@@ -126,7 +143,13 @@ def pcapng(
     for number, frame in enumerate(frames):
         when = round((start + number * step) * 10**ticks)
         parts.append(
-            block(6, struct.pack(order + "IIIII", 0, when >> 32, when & 0xFFFFFFFF, len(frame), len(frame)) + frame)
+            block(
+                6,
+                struct.pack(
+                    order + "IIIII", at[number] if at else 0, when >> 32, when & 0xFFFFFFFF, len(frame), len(frame)
+                )
+                + frame,
+            )
         )
     if dropped:
         parts.append(block(5, struct.pack(order + "III", 0, 0, 0) + struct.pack(order + "HHQHH", 5, 8, dropped, 0, 0)))

@@ -273,7 +273,7 @@ def test_the_hosts_own_drops_are_taken_over(tmp_path: Path) -> None:
         (b"no capture at all", "no capture"),
         (gzip.compress(b"no capture", mtime=0), "no capture"),
         (pcap([bytes(40)], link=105), "link type 105"),
-        (pcapng(mirrored(*talk()), links=(1, 113)), "mixes link types Ethernet and Linux cooked"),
+        (pcapng([bytes(40)], links=(105, 249)), "link type 105"),
         (pcap([frame[50:] for frame in mirrored(*talk())]), "no mirrored packet, but 16 others: tcp/80"),
     ],
 )
@@ -424,8 +424,11 @@ def test_holes_are_what_a_plain_account_of_every_byte_says(
     for start, size in came:
         new = set(range(start, start + size)) - seen
         behind = {byte for byte in range(start, min(start + size, top)) if byte >= low and byte not in seen}
+        early = {
+            byte for byte in new if byte < low
+        }  # from before the first that was seen: late, but no hole is known of it
         if start < top and size and not (size == 1 and start == top - 1):
-            late, repeated = late + bool(behind), repeated + (not behind)
+            late, repeated = late + bool(behind or early), repeated + (not (behind or early))
         seen |= new
         top = max(top, start + size, start)
     missing = {byte for byte in range(low, top) if byte not in seen}

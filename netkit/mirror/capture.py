@@ -24,7 +24,7 @@ from netkit.core.net import ICMP, ICMPV6, UDP, protocol_name
 from netkit.core.text import lines_html
 from netkit.mirror.conversations import COLUMNS, GAP_COLUMNS, Conversations
 from netkit.mirror.decode import NOTES, OUTCOMES, Decoder, Packets
-from netkit.mirror.pcap import LINK_TYPES, FileNotes, first_time, frames
+from netkit.mirror.pcap import FileNotes, first_time, frames
 
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 _RING = re.compile(
@@ -268,7 +268,7 @@ class _Reading:
             {
                 "file": [notes.path.name for notes in self.notes],
                 "kind": [notes.kind for notes in self.notes],
-                "link": [LINK_TYPES.get(notes.link_type, "") for notes in self.notes],
+                "link": [notes.link for notes in self.notes],
                 "packets": [notes.frames for notes in self.notes],
                 "size": [notes.path.stat().st_size for notes in self.notes],
             }

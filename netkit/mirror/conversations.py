@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from netkit.mirror.streams import ACK, FIN, RST, SYN, Streams
 
 _ALONE = 65_536  # first fragments remembered at a time
 _SYN_ONLY, _SYN_ACK, _RST, _ACK_ONLY = 1, 2, 4, 8  # what a handshake is told from
+_TOGETHER_NS = 500_000_000  # the same packet within half a second: a duplicate, or (rarely) something sent again
+_REMEMBERED = 4096  # packets of the block before, to find the copies of
 
 # What two packets of one conversation share, the lower end first.
 _KEY = (
@@ -28,7 +32,8 @@ COLUMNS = {
     "bytes_back": "int64", "first": "datetime64[ns, UTC]", "last": "datetime64[ns, UTC]", "tcp_flags": "int64",
     "tcp_flags_back": "int64", "handshake": "str", "retransmissions": "int64", "retransmissions_back": "int64",
     "late": "int64", "late_back": "int64", "truncated": "int64", "truncated_by_capture": "int64", "truncated_to": "Int64",
-    "lost_bytes": "int64", "lost_bytes_back": "int64",
+    "lost_bytes": "int64", "lost_bytes_back": "int64", "duplicates": "int64", "duplicates_back": "int64",
+    "duplicate_bytes": "int64", "duplicate_bytes_back": "int64", "acknowledges": "bool", "acknowledges_back": "bool",
 }  # fmt: skip
 GAP_COLUMNS = {"time": "datetime64[ns, UTC]", "conversation": "int64", "back": "bool", "bytes": "int64"}
 
@@ -43,14 +48,28 @@ class Conversations:
         self.alone = [0, 0]
         self.streams = Streams()
         self._state: dict[str, Array] = {}
+        self._recent: _Recent | None = None
         self._grow(1024)
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def _grow(self, rows: int) -> None:
-        kinds = dict.fromkeys(("packets", "bytes", "flags", "shake", "truncated", "by_capture"), 0)
-        kinds |= {"first": 2**62, "last": 0, "order": 2**62, "cut_to": -1}
+        names = (
+            "packets",
+            "bytes",
+            "flags",
+            "shake",
+            "truncated",
+            "by_capture",
+            "blind",
+            "doubles",
+            "double_bytes",
+            "across",
+            "named",
+            "varied",
+        )
+        kinds = dict.fromkeys(names, 0) | {"first": 2**62, "last": 0, "order": 2**62, "cut_to": -1, "ident": -1}
         for name, empty in kinds.items():
             column = np.full(rows, empty, np.int64)
             if name in self._state:
@@ -68,7 +87,7 @@ class Conversations:
             self._grow(4 * len(self))
         order = np.argsort(row, kind="stable")
         self._sum(some, row[order], order)
-        self._follow(some, row, order)
+        self._follow(some, row, order, self._double(some, row))
 
     def _sum(self, some: Packets, row: Array, order: Array) -> None:
         at = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
@@ -84,15 +103,48 @@ class Conversations:
         flags = some.flags.astype(np.int64)[order]
         state["flags"][who] |= np.bitwise_or.reduceat(flags, at)
         state["shake"][who] |= np.bitwise_or.reduceat(_shake(flags, some.tcp[order]), at)
+        blind = (some.protocol == TCP) & ~some.tcp
+        if blind.any():
+            np.add.at(state["blind"], row, blind[order].astype(np.int64))
         if some.truncated.any():
             cut_to = np.where(some.truncated, some.wire, -1)[order]
             state["cut_to"][who] = np.maximum(state["cut_to"][who], np.maximum.reduceat(cut_to, at))
 
-    def _follow(self, some: Packets, row: Array, order: Array) -> None:
-        keep = order[(some.tcp & (some.flags & RST == 0))[order]]
+    def _double(self, some: Packets, row: Array) -> Array:
+        """Which packets came just before, byte for byte; counted, with what tells a duplicate from something sent again.
+
+        A host that sends again gives its packet another identification, where it gives any (RFC 791, RFC 6864).
+        """
+        now = _Recent(row, some.print, some.time, some.interface)
+        every = now if self._recent is None else self._recent.followed_by(now)
+        self._recent = every.last(_REMEMBERED)
+        same, across = every.copies()
+        double, across = same[-len(row) :], across[-len(row) :]
+        state = self._state
+        ident = some.ident.astype(np.int64)
+        fresh = state["ident"][row] < 0
+        state["ident"][row[fresh][::-1]] = ident[fresh][::-1]
+        np.maximum.at(state["varied"], row, (ident != state["ident"][row]).astype(np.int64))
+        who = row[double]
+        for name, values in (
+            ("doubles", 1), ("double_bytes", some.size[double]), ("across", across[double].astype(np.int64)),
+            ("named", (ident[double] != 0).astype(np.int64)),
+        ):  # fmt: skip
+            np.add.at(state[name], who, values)
+        return double
+
+    def _follow(self, some: Packets, row: Array, order: Array, double: Array) -> None:
+        reset = some.tcp & (some.flags & RST != 0)
+        keep = order[(some.tcp & ~reset)[order]]
         flags = some.flags[keep].astype(np.int64)
         size = some.payload[keep] + ((flags & SYN) != 0) + ((flags & FIN) != 0)
-        self.streams.add(row[keep], some.sequence[keep], size, flags, some.acknowledged[keep], some.time[keep])
+        resets: dict[int, list[int]] = {}
+        for number, when in zip((row[reset] // 2).tolist(), some.order[reset].tolist(), strict=True):
+            resets.setdefault(number, []).append(when)
+        self.streams.add(
+            row[keep], some.sequence[keep], size, flags, some.acknowledged[keep], some.time[keep], some.order[keep], double[keep],
+            resets,
+        )  # fmt: skip
 
     def _number(self, key: Array) -> Array:
         """The number of each packet's conversation; new ones get the next."""
@@ -153,9 +205,13 @@ class Conversations:
         low, high = _addresses(key["family"], key["low_high"], key["low"]), _addresses(key["family"], key["high_high"], key["high"])  # fmt: skip
         ports = [_port(key[name]) for name in ("low_port", "high_port")]
         first = begins == 0
-        repeated, late = (
-            column[: 2 * count].reshape(count, 2) for column in (self.streams.repeated, self.streams.late)
+        repeated, doubled, late, moved = (
+            column[: 2 * count].reshape(count, 2)
+            for column in (self.streams.repeated, self.streams.doubled, self.streams.late, self.streams.moved)
         )
+        copies = _are_copies(state, key["vni"])
+        repeated = repeated - np.where(copies, doubled, 0)
+        doubles, double_bytes = (np.where(copies, state[name], 0) for name in ("doubles", "double_bytes"))
         cut_to = state["cut_to"].max(axis=1)
         columns = {
             "vni": key["vni"].astype(np.int64),
@@ -168,10 +224,13 @@ class Conversations:
             "bytes": there(state["bytes"]), "bytes_back": back(state["bytes"]),
             "first": state["first"].min(axis=1), "last": state["last"].max(axis=1),
             "tcp_flags": there(state["flags"]), "tcp_flags_back": back(state["flags"]),
-            "handshake": _handshakes(key["protocol"], there(state["shake"]), back(state["shake"]), back(state["packets"])),
+            "handshake": _handshakes(key["protocol"], there(state["shake"]), back(state["shake"]), back(state["packets"]), state["blind"].sum(axis=1)),
             "retransmissions": there(repeated), "retransmissions_back": back(repeated), "late": there(late), "late_back": back(late),
             "truncated": state["truncated"].sum(axis=1), "truncated_by_capture": state["by_capture"].sum(axis=1),
             "truncated_to": np.where(cut_to >= 0, cut_to, np.nan), "lost_bytes": lost[:, 0], "lost_bytes_back": lost[:, 1],
+            "duplicates": there(doubles), "duplicates_back": back(doubles),
+            "duplicate_bytes": there(double_bytes), "duplicate_bytes_back": back(double_bytes),
+            "acknowledges": there(moved), "acknowledges_back": back(moved),
         }  # fmt: skip
         order = np.lexsort((state["order"].min(axis=1), columns["first"]))
         place = np.empty(count, np.int64)
@@ -204,6 +263,55 @@ class Conversations:
             when = int(self.streams.time[conversation * 2 + side])
             found.append((when, conversation, bool(side != begins[conversation]), int(tails[conversation, side])))
         return sorted(found)
+
+
+@dataclass
+class _Recent:
+    """Packets among which copies are looked for, as they came."""
+
+    row: Array
+    print: Array
+    time: Array
+    interface: Array
+
+    def followed_by(self, other: _Recent) -> _Recent:
+        """These and then those."""
+        return _Recent(*(np.concatenate([getattr(one, name.name) for one in (self, other)]) for name in fields(self)))
+
+    def last(self, most: int) -> _Recent:
+        """The last of them."""
+        return _Recent(*(getattr(self, name.name)[-most:] for name in fields(self)))
+
+    def copies(self) -> tuple[Array, Array]:
+        """Which packets came shortly before in the same direction of the same conversation, and which of them at another interface."""
+        with np.errstate(over="ignore"):
+            mixed = self.print ^ (self.row.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        order = np.argsort(mixed, kind="stable")
+        one, other = order[:-1], order[1:]
+        near = np.abs(self.time[other] - self.time[one]) <= _TOGETHER_NS
+        same = (self.print[other] == self.print[one]) & (self.row[other] == self.row[one]) & near
+        found, across = np.zeros(len(order), bool), np.zeros(len(order), bool)
+        found[other[same]] = True
+        across[other[same]] = (self.interface[other] != self.interface[one])[same]
+        return found, across
+
+
+def _are_copies(state: Mapping[str, Array], vni: Array) -> Array:
+    """Whether packets that came twice are duplicates, for each direction of each conversation.
+
+    They are where the copies came in at different interfaces, where the sender numbers its packets and both have one number, and
+    where half of all packets came twice, of the direction or of its VNI: nothing is sent again so regularly.
+    """
+    doubles, packets = state["doubles"], state["packets"]
+    sure = (state["across"] > 0) | ((state["varied"] > 0) & (state["named"] > 0))
+    _, codes = np.unique(vni, return_inverse=True)
+    of_vni = [np.bincount(codes.reshape(-1), one.sum(axis=1)) for one in (doubles, packets - doubles)]
+    regular = _regular(doubles, packets - doubles) | _regular(*of_vni)[codes.reshape(-1)][:, None]
+    return np.asarray((doubles > 0) & (sure | regular))
+
+
+def _regular(doubles: Array, once: Array) -> Array:
+    return np.asarray((once >= 3) & (2 * doubles >= once))
 
 
 def _turned(some: Packets) -> Array:
@@ -254,15 +362,16 @@ def _shake(flags: Array, tcp: Array) -> Array:
     return np.where(tcp, kind, 0)
 
 
-def _handshakes(protocol: Array, there: Array, back: Array, answers: Array) -> Array:
+def _handshakes(protocol: Array, there: Array, back: Array, answers: Array, blind: Array) -> Array:
+    """How each handshake went; "not readable" where the flags that would tell were cut off, and those that are left do not."""
     asked, answered = (there & _SYN_ONLY) != 0, (back & _SYN_ACK) != 0
     went_on = (there & _ACK_ONLY) != 0
     return np.select(
         [
-            protocol != TCP, asked & answered & went_on, asked & answered, asked & ((back & _RST) != 0), asked & (answers == 0),
-            answered, asked,
+            protocol != TCP, asked & answered & went_on, asked & ((back & _RST) != 0) & ~answered, blind > 0, asked & answered,
+            asked & (answers == 0), answered, asked,
         ],
-        ["", "complete", "not finished", "refused", "no answer", "answer only", "request only"], "not seen",
+        ["", "complete", "refused", "not readable", "not finished", "no answer", "answer only", "request only"], "not seen",
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from netkit.core.net import TCP, UDP
 from netkit.mirror.pcap import (
+    ETHERNET,
     LINUX_COOKED,
     LINUX_COOKED_2,
     RAW,
@@ -28,11 +29,17 @@ from netkit.mirror.pcap import (
 VXLAN_PORT, GENEVE_PORT = 4789, 6081
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 _VLANS = (0x8100, 0x88A8, 0x9100)
+SCTP = 132
+_PORTED = (TCP, UDP, SCTP)  # ports are the first four bytes (RFC 9293, RFC 768, RFC 9260)
 _TRANSPARENT_ETHERNET = 0x6558  # Geneve's protocol type for an Ethernet frame (RFC 8926, 3.4)
 _EXTENSIONS = np.isin(
     np.arange(256), (0, 43, 44, 51, 60, 135, 139, 140)
 )  # IANA, IPv6 extension header types, without ESP
 _FRAGMENT_HEADER, _AUTHENTICATION_HEADER = 44, 51
+_PIECES = 65_536  # first outer fragments remembered at a time
+_PRINTED = (
+    12  # words of 8 bytes that tell a packet: IP and TCP headers with their options; the checksums stand for the rest
+)
 
 OUTCOMES: dict[str, str] = {
     "in_conversations": "inner IP packets, counted in the conversations",
@@ -49,8 +56,10 @@ OUTCOMES: dict[str, str] = {
 }
 NOTES: dict[str, str] = {
     "outer_fragments": "mirrored packets whose envelope was fragmented on the way: the copy is larger than a link's MTU",
+    "outer_later_of_mirrored": "of the later outer fragments: those whose first one was seen and is a mirrored packet's",
     "truncated": "inner packets that the mirror cut (packet length, or the target's MTU)",
     "truncated_by_capture": "inner packets that the capture cut (snap length)",
+    "cut_by_capture": "of the frames cut off within a header: those that the capture cut (snap length)",
     "inner_fragments": "inner packets that are fragments of a larger one",
     "inner_fragments_alone": "later inner fragments whose first was not seen: counted without ports",
     "inner_vlan": "inner frames with a VLAN tag",
@@ -62,8 +71,9 @@ NOTES: dict[str, str] = {
 class Packets:
     """Inner IP packets, a column each.
 
-    order is the frame's number in the capture, time ns since 1970; size is the IP total length (bytes); ports are -1 where
-    there are none; wire is the length of the inner frame as the mirror sent it (bytes); addresses are two 64-bit halves.
+    order is the frame's number in the capture, time ns since 1970, interface its number in its file; size is the IP total length (bytes);
+    ports are -1 where there are none; wire is the length of the inner frame as the mirror sent it (bytes); addresses are two
+    64-bit halves; print is a number made of the packet's first bytes, the same for the same packet.
     """
 
     order: Array
@@ -89,6 +99,8 @@ class Packets:
     fragment: Array
     more: Array
     ident: Array
+    interface: Array
+    print: Array
     tcp: Array
     sequence: Array
     acknowledged: Array
@@ -136,11 +148,13 @@ class _Ip:
 
 
 class Decoder:
-    """Decodes frames, and counts what was not decoded and why."""
+    """Decodes frames, and counts what was not decoded and why; by_vni has what is known of one VNI."""
 
     def __init__(self) -> None:
         self.count: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
+        self.by_vni: Counter[tuple[int, str]] = Counter()
+        self.pieces: dict[tuple[int, ...], int] = {}
         self.other: Counter[tuple[int, int]] = Counter()
         self.seen = 0
 
@@ -157,22 +171,34 @@ class _Block:
         self.data = some.data
         self.halves, self.words, self.longs = halves_of(some.data), words_of(some.data, ">"), longs_of(some.data)
         self.start, self.end = some.start, some.start + some.captured
-        self.length, self.time, self.link_type = some.length, some.time, some.link_type
+        self.length, self.time, self.link_type, self.interface = some.length, some.time, some.link_type, some.interface
         self.first = owner.seen
         owner.seen += len(some.start)
 
-    def note(self, counter: str, frame: Array) -> None:
-        """Count some frames, and their bytes."""
-        if len(frame):
-            self.owner.count[counter] += len(frame)
-            self.owner.bytes[counter] += int(self.length[frame].sum())
+    def note(self, counter: str, frame: Array, vni: Array | None = None) -> None:
+        """Count some frames, and their bytes; and by VNI where it is known."""
+        if not len(frame):
+            return
+        self.owner.count[counter] += len(frame)
+        self.owner.bytes[counter] += int(self.length[frame].sum())
+        if vni is not None:
+            for one, count in zip(*(part.tolist() for part in np.unique(vni, return_counts=True)), strict=True):
+                self.owner.by_vni[one, counter] += count
+
+    def note_cut(self, counter: str, frame: Array, vni: Array | None = None) -> None:
+        """Count frames cut off within a header, and of them those that the capture cut."""
+        self.note(counter, frame, vni)
+        by_capture = self.end[frame] - self.start[frame] < self.length[frame]
+        self.note("cut_by_capture", frame[by_capture], None if vni is None else vni[by_capture])
 
     # ------------------------------------------------------------------------------------------------------- layers
 
     def ethertype(self, at: Array, end: Array) -> tuple[Array, Array, Array]:
         """Type, position behind the Ethernet header, and whether there was a VLAN tag; type -1 where it was cut off."""
-        kind = self.halves[self._safe(at + 12)].astype(np.int64)
-        behind = at + 14
+        return self.untagged(self.halves[self._safe(at + 12)].astype(np.int64), at + 14, end)
+
+    def untagged(self, kind: Array, behind: Array, end: Array) -> tuple[Array, Array, Array]:
+        """The same of a header that ends at `behind` with the type `kind`: VLAN tags stepped over (IEEE 802.1Q)."""
         tagged = np.isin(kind, _VLANS)
         for _ in range(3):
             more = np.flatnonzero(np.isin(kind, _VLANS))
@@ -184,18 +210,25 @@ class _Block:
         return kind, behind, tagged
 
     def link(self) -> tuple[Array, Array]:
-        """Ethernet type and position of the outer network header, by link type."""
-        at, end = self.start, self.end
-        if self.link_type in (RAW, 12, 14, RAW_IPV4, RAW_IPV6):
+        """Ethernet type and position of the outer network header, by the link type of each frame's interface; type 0 for one not read."""
+        kind, behind = np.zeros(len(self.start), np.int64), self.start.copy()
+        for link_type in np.unique(self.link_type).tolist():
+            mine = np.flatnonzero(self.link_type == link_type)
+            kind[mine], behind[mine] = self._link(link_type, self.start[mine], self.end[mine])
+        return kind, behind
+
+    def _link(self, link_type: int, at: Array, end: Array) -> tuple[Array, Array]:
+        if link_type in (RAW, 12, 14, RAW_IPV4, RAW_IPV6):
             version = self.data[self._safe(at)] >> 4
             return np.select([at >= end, version == 4, version == 6], [-1, IPV4, IPV6], 0), at
-        if self.link_type in (LINUX_COOKED, LINUX_COOKED_2):
-            type_at, size = (14, 16) if self.link_type == LINUX_COOKED else (0, 20)
-            kind = self.halves[self._safe(at + type_at)].astype(np.int64)
-            kind[at + size > end] = -1
-            return kind, at + size
-        kind, behind, _ = self.ethertype(at, end)
-        return kind, behind
+        if link_type in (LINUX_COOKED, LINUX_COOKED_2):
+            type_at, size = (14, 16) if link_type == LINUX_COOKED else (0, 20)
+            kind, behind, _ = self.untagged(self.halves[self._safe(at + type_at)].astype(np.int64), at + size, end)
+            return kind, behind
+        if link_type == ETHERNET:
+            kind, behind, _ = self.ethertype(at, end)
+            return kind, behind
+        return np.zeros(len(at), np.int64), at
 
     def ip(self, at: Array, end: Array, kind: Array) -> _Ip:
         """IP headers at positions, of the family that the Ethernet type says."""
@@ -272,6 +305,7 @@ class _Block:
         outer = self.ip(at, self.end, kind)
         self._count_outer(outer, kind, frame)
         port = self._udp_port(outer, self.end)
+        self._pieces(outer, port, frame)
         self._count_other(outer, port, frame)
         vxlan = np.flatnonzero(port == VXLAN_PORT)
         geneve = np.flatnonzero(port == GENEVE_PORT)
@@ -284,12 +318,31 @@ class _Block:
     def _count_outer(self, outer: _Ip, kind: Array, frame: Array) -> None:
         is_ip = (kind == IPV4) | (kind == IPV6)
         self.note("outer_not_ip", frame[~is_ip & (kind >= 0)])
-        self.note("outer_cut_short", frame[outer.short | (is_ip & ~outer.whole & ~outer.short)])
-        later = outer.whole & (outer.fragment > 0)
-        self.note("outer_later_fragments", frame[later])
-        self.note(
-            "outer_fragments", frame[outer.whole & (outer.fragment == 0) & (outer.more == 1) & (outer.protocol == UDP)]
-        )
+        self.note_cut("outer_cut_short", frame[outer.short | (is_ip & ~outer.whole & ~outer.short)])
+        self.note("outer_later_fragments", frame[outer.whole & (outer.fragment > 0)])
+
+    def _pieces(self, outer: _Ip, port: Array, frame: Array) -> None:
+        """Of outer fragments those that are known to be a mirrored packet's: first ones by their port, later ones by their first."""
+        mine = outer.whole & (outer.protocol == UDP) & ((outer.fragment > 0) | (outer.more == 1))
+        names = (outer.source_high, outer.source, outer.destination_high, outer.destination, outer.ident)
+        known = self.owner.pieces
+        for at in np.flatnonzero(mine).tolist():
+            name = tuple(int(column[at]) for column in names)
+            if outer.fragment[at] == 0:
+                known.pop(name, None)
+                if port[at] in (VXLAN_PORT, GENEVE_PORT):
+                    known[name] = self._vni_at(outer, port, at)
+                    self.note("outer_fragments", frame[at : at + 1], np.array([known[name]]))
+                if len(known) > _PIECES:
+                    known.pop(next(iter(known)))
+            elif name in known:
+                self.note("outer_later_of_mirrored", frame[at : at + 1], np.array([known[name]]))
+
+    def _vni_at(self, outer: _Ip, port: Array, at: int) -> int:
+        """The VNI of one VXLAN packet, -1 where it cannot be seen: it is cut off, or stands within Geneve."""
+        head = int(outer.upper[at]) + 8
+        whole = port[at] == VXLAN_PORT and head + 8 <= self.end[at]
+        return int(self.words[head + 4]) >> 8 if whole else -1
 
     def _udp_port(self, layer: _Ip, end: Array) -> Array:
         """The UDP destination port, -1 where there is none: another protocol, a later fragment, a cut-off header (-2)."""
@@ -301,12 +354,12 @@ class _Block:
         return port
 
     def _count_other(self, outer: _Ip, port: Array, frame: Array) -> None:
-        self.note("outer_cut_short", frame[port == -2])
+        self.note_cut("outer_cut_short", frame[port == -2])
         other = np.flatnonzero((port >= -1) & (port != VXLAN_PORT) & (port != GENEVE_PORT))
         self.note("outer_other_traffic", frame[other])
         if len(other):
             protocol = outer.protocol[other]
-            ported = np.isin(protocol, (TCP, UDP)) & (outer.upper[other] + 4 <= self.end[other])
+            ported = np.isin(protocol, _PORTED) & (outer.upper[other] + 4 <= self.end[other])
             pair = self.words[self._safe(outer.upper[other])].astype(np.int64)
             service = np.where(ported, np.minimum(pair >> 16, pair & 0xFFFF), -1)
             values, counts = np.unique(np.stack([protocol, service]), axis=1, return_counts=True)
@@ -317,7 +370,7 @@ class _Block:
         head, end = outer.upper + 8, self.end[frame]
         fits = head + 8 <= end
         valid = fits & (self.data[self._safe(head)] & 0x08 != 0)
-        self.note("envelope_cut_short", frame[~fits])
+        self.note_cut("envelope_cut_short", frame[~fits])
         self.note("vxlan_without_vni", frame[fits & ~valid])
         outer, frame, head = outer.rows(valid), frame[valid], head[valid]
         vni = self.words[head + 4].astype(np.int64) >> 8
@@ -328,7 +381,7 @@ class _Block:
         head, end = outer.upper + 8, self.end[frame]
         inside = head + 8 + (self.data[self._safe(head)].astype(np.int64) & 0x3F) * 4
         fits = inside <= end
-        self.note("envelope_cut_short", frame[~fits])
+        self.note_cut("envelope_cut_short", frame[~fits])
         self.note("geneve", frame[fits])
         outer, frame, head, inside = outer.rows(fits), frame[fits], head[fits], inside[fits]
         kind = self.halves[head + 2].astype(np.int64)
@@ -349,19 +402,21 @@ class _Block:
 
     def _ethernet_inside(self, outer: _Ip, frame: Array, vni: Array, at: Array) -> Packets | None:
         kind, behind, tagged = self.ethertype(at, self.end[frame])
-        self.note("inner_vlan", frame[tagged & (kind >= 0)])
+        seen = tagged & (kind >= 0)
+        self.note("inner_vlan", frame[seen], vni[seen])
         return self._inside(outer, frame, vni, at, kind, self.ip(behind, self.end[frame], kind))
 
     def _inside(self, outer: _Ip, frame: Array, vni: Array, at: Array, kind: Array, layer: _Ip) -> Packets | None:
         is_ip = (kind == IPV4) | (kind == IPV6)
-        self.note("inner_arp", frame[kind == ARP])
-        self.note("inner_not_ip", frame[~is_ip & (kind >= 0) & (kind != ARP)])
-        self.note("inner_cut_short", frame[layer.short])
-        self.note("inner_damaged", frame[is_ip & ~layer.short & ~layer.whole])
         keep = layer.whole & ~layer.short
+        for counter, which in (
+            ("inner_arp", kind == ARP), ("inner_not_ip", ~is_ip & (kind >= 0) & (kind != ARP)),
+            ("inner_damaged", is_ip & ~layer.short & ~layer.whole), ("in_conversations", keep),
+        ):  # fmt: skip
+            self.note(counter, frame[which], vni[which])
+        self.note_cut("inner_cut_short", frame[layer.short], vni[layer.short])
         if not keep.any():
             return None
-        self.note("in_conversations", frame[keep])
         return self._packets(outer.rows(keep), frame[keep], vni[keep], at[keep], layer.rows(keep))
 
     # -------------------------------------------------------------------------------------------------- inner packets
@@ -377,7 +432,7 @@ class _Block:
         for counter, which in (
             ("truncated", cut), ("truncated_by_capture", by_capture), ("inner_fragments", (layer.fragment > 0) | (layer.more == 1))
         ):  # fmt: skip
-            self.note(counter, frame[which])
+            self.note(counter, frame[which], vni[which])
         end = np.minimum(end, at + kept)
         source_port, destination_port = self._ports(layer, end)
         return Packets(
@@ -385,11 +440,25 @@ class _Block:
             outer.family, outer.source_high, outer.source, outer.destination_high, outer.destination,
             layer.family, layer.protocol, layer.source_high, layer.source, layer.destination_high, layer.destination,
             source_port, destination_port, layer.total, sent, cut, by_capture, layer.fragment, layer.more, layer.ident,
-            *self._tcp(layer, end),
+            self.interface[frame], self._prints(layer, end), *self._tcp(layer, end),
         )  # fmt: skip
 
+    def _prints(self, layer: _Ip, end: Array) -> Array:
+        """One number for the first bytes of each packet; bytes that were not kept count as nothing."""
+        mixed = np.zeros(len(end), np.uint64)
+        with np.errstate(over="ignore"):
+            for place in range(_PRINTED):
+                at = layer.at + 8 * place
+                there = at + 8 <= end
+                if not there.any():
+                    break
+                word = np.where(there, self.longs[self._safe(at)], 0).astype(np.uint64)
+                mixed = (mixed ^ word) * np.uint64(0x9E3779B97F4A7C15)
+                mixed ^= mixed >> np.uint64(29)
+        return mixed
+
     def _ports(self, layer: _Ip, end: Array) -> tuple[Array, Array]:
-        there = ((layer.protocol == TCP) | (layer.protocol == UDP)) & (layer.fragment == 0) & (layer.upper + 4 <= end)
+        there = np.isin(layer.protocol, _PORTED) & (layer.fragment == 0) & (layer.upper + 4 <= end)
         pair = self.words[self._safe(layer.upper)].astype(np.int64)
         return np.where(there, pair >> 16, -1), np.where(there, pair & 0xFFFF, -1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,8 @@ LINK_TYPES = {
 class Frames:
     """Some frames of one file: the bytes, and for each frame where it starts, how much of it was kept, how long it was.
 
-    start and captured index into data (bytes); length is the frame's own length (bytes); time is ns since 1970 UTC.
+    start and captured index into data (bytes); length is the frame's own length (bytes); time is ns since 1970 UTC; interface
+    is its number in the file, from 0 (a plain pcap has one), link_type that interface's.
     """
 
     data: Array
@@ -52,7 +54,8 @@ class Frames:
     captured: Array
     length: Array
     time: Array
-    link_type: int
+    link_type: Array
+    interface: Array
 
 
 @dataclass
@@ -61,7 +64,7 @@ class FileNotes:
 
     path: Path
     kind: str = ""
-    link_type: int = -1
+    link_types: list[int] = field(default_factory=list)
     frames: int = 0
     size: int = 0
     first: int = 0
@@ -70,7 +73,13 @@ class FileNotes:
     wrong_length: int = 0
     damaged_bytes: int = 0
     interface_dropped: int = 0
+    unread: Counter[int] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def link(self) -> str:
+        """The link types of its interfaces, in words."""
+        return ", ".join(dict.fromkeys(link_name(one) for one in self.link_types))
 
     def damaged(self, count: int, why: str) -> None:
         """Take note of bytes that were left unread."""
@@ -81,8 +90,8 @@ class FileNotes:
 def frames(path: Path, notes: FileNotes, advance: Callable[[int], object] = lambda _: None) -> Iterator[Frames]:
     """The frames of one file, some thousands at a time; `advance` is told of bytes read from disk.
 
-    Raises SourceError for a file that is no capture, for a link type that leads to no IP header, and for a pcapng file
-    with interfaces of two link types.
+    Each frame has the link type of its own interface. Raises SourceError for a file that is no capture, and for one whose link
+    types all lead to no IP header.
     """
     with path.open("rb") as raw:
         source = _Source(raw, path, notes, advance)
@@ -91,6 +100,7 @@ def frames(path: Path, notes: FileNotes, advance: Callable[[int], object] = lamb
             yield from _pcap(source, notes)
         elif head == _SECTION:
             yield from _pcapng(source, notes)
+            _note_unread(notes)
         else:
             raise _no_capture(path, head)
 
@@ -172,8 +182,8 @@ def _pcap(source: _Source, notes: FileNotes) -> Iterator[Frames]:
     if len(header) < 24:
         notes.damaged(len(header), "the file ends within its header")
         return
-    notes.link_type = struct.unpack_from(order + "I", header, 20)[0] & 0xFFFF
-    _check_link_type(notes.link_type, source.path)
+    notes.link_types = [struct.unpack_from(order + "I", header, 20)[0] & 0xFFFF]
+    _check_link_types(notes)
     length = struct.Struct(order + "I").unpack_from
     missing = 0
     while True:
@@ -214,9 +224,9 @@ def _pcap_frames(block: bytes, offsets: list[int], order: str, unit: int, notes:
     words = words_of(data, order)
     seconds, fraction = words[at].astype(np.int64), words[at + 4].astype(np.int64)
     captured, length = words[at + 8].astype(np.int64), words[at + 12].astype(np.int64)
-    return _noted(
-        Frames(data, at + 16, captured, length, seconds * 1_000_000_000 + fraction * unit, notes.link_type), notes
-    )
+    same = np.zeros(len(at), np.int64)
+    time = seconds * 1_000_000_000 + fraction * unit
+    return _noted(Frames(data, at + 16, captured, length, time, same + notes.link_types[0], same), notes)
 
 
 def _noted(some: Frames, notes: FileNotes) -> Frames:
@@ -228,6 +238,8 @@ def _noted(some: Frames, notes: FileNotes) -> Frames:
     notes.first = min(notes.first, int(some.time.min()))
     notes.last = max(notes.last, int(some.time.max()))
     notes.frames += len(some.start)
+    unread = some.link_type[~np.isin(some.link_type, list(LINK_TYPES))]
+    notes.unread.update(unread.tolist())
     return some
 
 
@@ -251,9 +263,14 @@ _OPTION_RESOLUTION, _OPTION_OFFSET, _OPTION_DROPPED = 9, 14, 5
 
 @dataclass
 class _Section:
-    """One section: its byte order, and of each interface the time unit (ticks a second), offset (s) and snap length."""
+    """One section: its byte order, and of each interface its link type, the time unit (ticks a second), offset (s) and snap length.
+
+    first is the number of its first interface in the file.
+    """
 
     order: str
+    first: int = 0
+    link_type: list[int] = field(default_factory=list)
     ticks: list[int] = field(default_factory=list)
     offset: list[int] = field(default_factory=list)
     snap: list[int] = field(default_factory=list)
@@ -268,10 +285,11 @@ def _pcapng(source: _Source, notes: FileNotes) -> Iterator[Frames]:
         at, missing = 0, 0
         while True:
             if block[at : at + 4] == _SECTION and len(block) - at >= 12:
-                section = _Section("<" if block[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">")
+                little = block[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a"
+                section = _Section("<" if little else ">", len(notes.link_types))
             packets, others, after, state = _blocks(block, at, section.order)
             for where in others:
-                _take_block(block, where, section, notes, source.path)
+                _take_block(block, where, section, notes)
             yield from _ng_frames(block, packets, section, notes)
             at = after
             if state == "damaged":
@@ -310,18 +328,12 @@ def _blocks(block: bytes, at: int, order: str) -> tuple[list[int], list[int], in
     return packets, others, at, "more"
 
 
-def _take_block(block: bytes, at: int, section: _Section, notes: FileNotes, path: Path) -> None:
+def _take_block(block: bytes, at: int, section: _Section, notes: FileNotes) -> None:
     kind, size = struct.unpack_from(section.order + "II", block, at)
     if kind == _INTERFACE and size >= 20:
         link_type, _, snap = struct.unpack_from(section.order + "HHI", block, at + 8)
-        _check_link_type(link_type, path)
-        if notes.link_type not in (-1, link_type):
-            raise SourceError(
-                f"the file mixes link types {LINK_TYPES[notes.link_type]} and {LINK_TYPES[link_type]}",
-                subject=path.name,
-                hint="capture one interface a file, or split it: editcap, or tshark -Y 'frame.interface_id == 0' -w",
-            )
-        notes.link_type = link_type
+        notes.link_types.append(link_type)
+        section.link_type.append(link_type)
         options = _options(block, at + 16, at + size - 4, section.order)
         section.ticks.append(_ticks(options.get(_OPTION_RESOLUTION, b"\x06")))
         offset = options.get(_OPTION_OFFSET, b"")
@@ -373,7 +385,9 @@ def _ng_frames(block: bytes, packets: list[int], section: _Section, notes: FileN
         return
     ticks = (words[at + 12].astype(np.uint64) << np.uint64(32)) | words[at + 16].astype(np.uint64)
     time = np.where(simple, 0, _nanoseconds(ticks, number, section))
-    yield _noted(Frames(data, start[fits], captured[fits], length[fits], time[fits], notes.link_type), notes)
+    link_type = np.array(section.link_type, np.int64)[number[fits].astype(np.int64)]
+    interface = number[fits].astype(np.int64) + section.first
+    yield _noted(Frames(data, start[fits], captured[fits], length[fits], time[fits], link_type, interface), notes)
 
 
 def _nanoseconds(ticks: Array, number: Array, section: _Section) -> Array:
@@ -394,12 +408,27 @@ def _nanoseconds(ticks: Array, number: Array, section: _Section) -> Array:
 # ------------------------------------------------------------------------------------------------------- small things
 
 
-def _check_link_type(link_type: int, path: Path) -> None:
-    if link_type not in LINK_TYPES:
+def link_name(link_type: int) -> str:
+    """A link type in words."""
+    return LINK_TYPES.get(link_type, f"link type {link_type}")
+
+
+def _check_link_types(notes: FileNotes) -> None:
+    """Refuse a file of which no interface leads to IP headers."""
+    if notes.link_types and not set(notes.link_types) & set(LINK_TYPES):
         raise SourceError(
-            f"the capture is of link type {link_type}, which netkit does not read",
-            subject=path.name,
+            f"the capture is of link type {notes.link_types[0]}, which netkit does not read",
+            subject=notes.path.name,
             hint=f"capture on the mirror target's network interface: {', '.join(dict.fromkeys(LINK_TYPES.values()))}",
+        )
+
+
+def _note_unread(notes: FileNotes) -> None:
+    """Frames of interfaces that netkit does not read stand among those without IP; a file that has no others is refused."""
+    _check_link_types(notes)
+    for link_type, count in notes.unread.items():
+        notes.problems.append(
+            f"{notes.path.name}: {count:,} frames of {link_name(link_type)}, which netkit does not read"
         )
 
 
@@ -422,4 +451,14 @@ def longs_of(data: Array) -> Array:
     return np.ndarray((len(data) - 7,), ">u8", buffer=data, strides=(1,))
 
 
-__all__ = ["LINK_TYPES", "FileNotes", "Frames", "first_time", "frames", "halves_of", "longs_of", "words_of"]
+__all__ = [
+    "LINK_TYPES",
+    "FileNotes",
+    "Frames",
+    "first_time",
+    "frames",
+    "halves_of",
+    "link_name",
+    "longs_of",
+    "words_of",
+]
