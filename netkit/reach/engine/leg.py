@@ -127,9 +127,19 @@ class Leg:
         if self.hops and self.hops[-1].component == component:
             self.hops[-1] = replace(self.hops[-1], blocked=True, codes=(*self.hops[-1].codes, code))
 
-    def lacks(self, table: str, component: str) -> None:
-        """Write down that a component cannot be looked up."""
-        if self.network.known(table):
+    def unseen(self, table: str, vpc: str, component: str) -> bool:
+        """Whether something that is not in the snapshot may yet be in a VPC; then it is written down as lacking."""
+        if self.network.whole(table, vpc):
+            return False
+        self.lacks(table, component, vpc in self.network.vpcs and self.network.home(vpc) is None)
+        return True
+
+    def lacks(self, table: str, component: str, shared: bool = False) -> None:
+        """Write down that a component cannot be looked up. shared: it is in a VPC that another account owns and shares."""
+        if shared:
+            why = f"{component} is needed, and who takes part in a shared VPC is not shown what others have in it: collect its owner's account too"
+            self.unknowns.append(Unknown(table, why, "UNKNOWN_RESOURCE"))
+        elif self.network.known(table):
             self.unknowns.append(Unknown(component, f"{component} is not in the snapshot", "UNKNOWN_RESOURCE"))
         else:
             damaged = self.network.damaged.get(table)

@@ -537,6 +537,8 @@ class _Way:
     def _delivered(self, vpc: str, kind: int) -> Array:
         """Within a VPC packets get to its own interfaces; another's address there is nobody's, or someone else's."""
         mine = self.owned.get(vpc, np.zeros(len(self.board.held), dtype=bool))
+        if not self.board.network.whole("NetworkInterfaces", vpc):
+            return np.where(mine, kind, EXOTIC_WAY).astype(np.int8)
         elsewhere = np.where(self._services(vpc), EXOTIC_WAY, NOT_REACHABLE_WAY)
         delivered: Array = np.where(mine, kind, elsewhere).astype(np.int8)
         return delivered
@@ -624,7 +626,7 @@ class _Way:
         held = network.vpc_attachments.get((transit.id, subnet.vpc), ())
         came = next((one for one in held if one.state == "available"), held[0] if held else None)
         if came is None:
-            return lost
+            return lost if network.whole("TransitGatewayAttachments", subnet.vpc) else exotic
         if not _all_known(network, came):
             return exotic
         near = [network.subnets[name] for name in came.subnets or () if network.subnets[name].az == subnet.az]

@@ -26,7 +26,7 @@ from netkit.core.packets import (
 )
 from netkit.reach.engine import gateways  # noqa: F401  (it says what routes to gateways do)
 from netkit.reach.engine.leg import REMAPPED, Leg, Place
-from netkit.reach.engine.transit import leave_transit, transit_table
+from netkit.reach.engine.transit import check_vpn, leave_transit, transit_table
 from netkit.reach.engine.walk import (
     amazon_service,
     back_through_nat,
@@ -428,10 +428,11 @@ def _from_outside(leg: Leg, source: End, vpc: str) -> None:
 
 
 def _nowhere(leg: Leg, because: str) -> None:
-    if leg.network.known("NetworkInterfaces"):
+    if leg.network.everywhere("NetworkInterfaces"):
         leg.block(leg.goal.id or leg.goal.given, "NO_POSSIBLE_DESTINATION", because)
     else:
-        leg.lacks("NetworkInterfaces", f"the interface of {leg.goal.given}")
+        shared = leg.network.known("NetworkInterfaces")
+        leg.lacks("NetworkInterfaces", f"the interface of {leg.goal.given}", shared)
 
 
 def _from_transit(leg: Leg, source: End, vpc: str) -> None:
@@ -441,16 +442,15 @@ def _from_transit(leg: Leg, source: End, vpc: str) -> None:
     held = [one for transit in sorted(transits) for one in network.vpc_attachments.get((transit, vpc), ())]
     leg.hop(source.id, source.kind, outbound=leg.header())
     if not held:
-        if network.known("TransitGatewayAttachments"):
+        if not leg.unseen("TransitGatewayAttachments", vpc, f"the attachment of {vpc}"):
             leg.block(
                 source.id, "UNASSOCIATED_COMPONENT", f"{vpc or leg.goal.given} is not attached to that transit gateway"
             )
-        else:
-            leg.lacks("TransitGatewayAttachments", f"the attachment of {vpc}")
         return
     leg.crossed.append(f"tgw:{held[0].transit}")
     origin = next((one for (_, name), one in network.attachments.items() if name == source.id), None)
     if origin:
+        check_vpn(leg, origin)
         transit_table(leg, origin, "")
     else:
         leg.notes.append(

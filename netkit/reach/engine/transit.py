@@ -30,6 +30,8 @@ def _transit(leg: Leg, place: Place, route: Route) -> None:
     held = network.vpc_attachments.get((transit.id, place.vpc), ())
     attachment = next((one for one in held if one.state == "available"), held[0] if held else None)
     if attachment is None:
+        if leg.unseen("TransitGatewayAttachments", place.vpc, f"the attachment of {place.vpc} to {transit.id}"):
+            return
         leg.block(
             transit.id, "UNASSOCIATED_COMPONENT", f"{place.vpc} is not attached to {named(transit.id, transit.name)}"
         )
@@ -151,12 +153,16 @@ def _transit_route(leg: Leg, table: str) -> tuple[TransitRoute | None, str]:
 def _off_transit(leg: Leg, came: Attachment, route: TransitRoute, zone: str) -> None:
     network = leg.network
     to = network.attachments.get((came.transit, route.attachment))
+    if to:
+        check_vpn(leg, to)
     if route.attachment == leg.goal.id:
         leg.hop(route.attachment, "transit-gateway-attachment", direction="egress")
         leg.arrive("edge", route.attachment)
         return
     if to is None:
         leg.lacks("TransitGatewayAttachments", route.attachment or f"the attachment of {route.text}")
+    elif to.kind == "vpn" and leg.blockers and leg.blockers[-1].component == to.id:
+        return
     elif to.kind == "vpc":
         leave_transit(leg, to, zone)
     elif to.kind == "peering" and (
@@ -179,6 +185,16 @@ def _off_transit(leg: Leg, came: Attachment, route: TransitRoute, zone: str) -> 
             "transit-gateway-attachment",
             f"what lies beyond this {to.kind} attachment ({to.resource}) is not modelled",
         )
+
+
+def check_vpn(leg: Leg, attachment: Attachment) -> None:
+    """A VPN attachment passes nothing while its connection is not available or all its tunnels are down."""
+    vpn = leg.network.vpns.get(attachment.resource) if attachment.kind == "vpn" else None
+    if vpn is None or (vpn.state == "available" and not vpn.down):
+        return
+    why = "all its tunnels were down when it was collected" if vpn.state == "available" else f"it is {vpn.state}"
+    leg.hop(attachment.id, "transit-gateway-attachment", name=attachment.name)
+    leg.block(attachment.id, "TGW_BAD_STATE_VPN", f"{named(attachment.id, attachment.name)} is {vpn.id}, and {why}")
 
 
 def leave_transit(leg: Leg, attachment: Attachment, zone: str) -> None:

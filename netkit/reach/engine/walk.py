@@ -221,14 +221,14 @@ def _peer_out(leg: Leg, one: Interface) -> Peer:
             or not any(family == to[0] and low <= to[1] <= high for family, low, high in side.blocks)
         ):
             continue
-        if side.vpc not in network.vpcs or not network.known("NetworkInterfaces"):
-            return Peer(unseen=f"the interfaces of {side.vpc} are not in the snapshot")
+        if not network.whole("NetworkInterfaces", side.vpc):
+            return Peer(unseen=f"the interfaces of {side.vpc} are not all in the snapshot")
         far = network.owner(side.vpc, to)
         if far and _routes_to(network, one, to) == peering.id:
             return Peer(
                 frozenset(far.groups), "" if _same_region(network, peering.id) else "SG_REFERENCES_NOT_PRESERVED"
             )
-    if not network.known("NetworkInterfaces") or not network.known("VpcPeeringConnections"):
+    if not all(network.everywhere(key) for key in ("NetworkInterfaces", "VpcPeeringConnections")):
         return Peer(unseen="the interface with the destination address, or the peering to it, is not in the snapshot")
     far_groups = frozenset(group for far in network.owners.get(to, ()) for group in far.groups)
     return Peer(far_groups, "SG_REFERENCING_SUPPORT")
@@ -457,8 +457,8 @@ def into_vpc(leg: Leg, vpc: str, came_from: Subnet | None) -> None:
                 "UNSUPPORTED_COMPONENT",
             )
         )
-    elif not network.known("NetworkInterfaces"):
-        leg.lacks("NetworkInterfaces", f"the interface with the address {text}")
+    elif leg.unseen("NetworkInterfaces", vpc, f"the interface with the address {text}"):
+        return
     else:
         holder = next((subnet.id for subnet in network.subnets_of.get(vpc, ()) if subnet.holds(to)), "")
         leg.hop(vpc, "vpc", vpc=vpc, subnet=holder)
@@ -615,19 +615,19 @@ def _remembered(leg: Leg, one: Interface) -> bool:
 
 
 def public_access(leg: Leg, vpc: str, subnet: Subnet | None, *, inbound: bool, direct: bool, gateway: str) -> None:
-    """VPC Block Public Access (facts 6.6): the mode of account and region, with exclusions for VPCs and subnets."""
+    """VPC Block Public Access (facts 6.6): the mode of the owner's account and Region, with exclusions for VPCs and subnets."""
     network = leg.network
-    scope = network.vpcs[vpc].scope if vpc in network.vpcs else (subnet.scope if subnet else None)
-    if scope not in network.bpa:
+    mode = network.block_mode(vpc, subnet)
+    if mode is None:
         # Answers from before the feature (November 2024) have no BlockPublicAccessStates, and nothing was blocked then.
         if network.bpa_era:
             leg.lacks("VpcBlockPublicAccessOptions", f"whether public access to {vpc} is blocked")
         return
-    mode = network.bpa[scope]
     if mode == "off":
         return
-    if not network.known("VpcBlockPublicAccessExclusions", scope):
-        leg.lacks("VpcBlockPublicAccessExclusions", f"whether {vpc} is excluded from Block Public Access")
+    home = network.home(vpc) if vpc in network.vpcs else subnet.scope if subnet else None
+    if home is None or not network.known("VpcBlockPublicAccessExclusions", home):
+        leg.lacks("VpcBlockPublicAccessExclusions", f"whether {vpc} is excluded from Block Public Access", home is None)
         return
     exclusion = (network.bpa_exclusions.get(subnet.id, "") if subnet else "") or network.bpa_exclusions.get(vpc, "")
     if exclusion == "allow-bidirectional":
@@ -658,10 +658,9 @@ def from_internet(leg: Leg, vpc: str, gateway: str = "") -> None:
     if vpc not in network.vpcs:
         leg.lacks("Vpcs", vpc)
         return
-    if not network.known("InternetGateways", network.vpcs[vpc].scope):
-        leg.lacks("InternetGateways", f"the internet gateway of {vpc}")
-        return
     held = sorted(one.id for one in network.igws.values() if vpc in one.vpcs)
+    if gateway not in held and leg.unseen("InternetGateways", vpc, f"the internet gateway of {vpc}"):
+        return
     igw = gateway or (held[0] if held else "")
     inbound = leg.header()
     leg.hop(
@@ -701,15 +700,13 @@ def _to_private(leg: Leg, vpc: str, igw: str) -> Interface | None:
         return one
     one_or_none = network.owner(vpc, to) if to else None
     if one_or_none is None:
-        if network.known("NetworkInterfaces"):
+        if not leg.unseen("NetworkInterfaces", vpc, f"the interface with the address {leg.who()[1]}"):
             leg.block(
                 igw,
                 "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
                 f"{leg.who()[1]} is no public address of an interface in {vpc}",
                 direction="ingress",
             )
-        else:
-            leg.lacks("NetworkInterfaces", f"the interface with the address {leg.who()[1]}")
         return None
     if to and to[0] == 4 and leg.forward:  # of replies the way there has said it already
         leg.block(
@@ -725,10 +722,9 @@ def _to_private(leg: Leg, vpc: str, igw: str) -> Interface | None:
 def _edge_table(leg: Leg, vpc: str, gateway: str) -> None:
     """The gateway's own route table, if it has one, else straight into the VPC (VPC guide, gateway-route-tables)."""
     network = leg.network
-    if not network.known("RouteTables", network.vpcs[vpc].scope):
-        leg.lacks("RouteTables", f"the gateway route table of {gateway}")
-        return
     table = network.table_of.get(gateway)
+    if table is None and leg.unseen("RouteTables", vpc, f"the gateway route table of {gateway}"):
+        return
     if table is None:
         into_vpc(leg, vpc, None)
         return
@@ -745,7 +741,9 @@ def from_gateway(leg: Leg, gateway: str, vpc: str) -> None:
             leg.block(gateway, "BAD_STATE", f"{gateway} is {leg.network.peerings[gateway].status}, not active")
     if kind == "vpn-gateway":
         to = leg.destination
-        if to and leg.network.owner(vpc, to) is None and leg.network.known("NetworkInterfaces"):
+        if to and leg.network.owner(vpc, to) is None:
+            if leg.unseen("NetworkInterfaces", vpc, f"the interface with the address {leg.who()[1]}"):
+                return
             leg.block(
                 gateway,
                 "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",

@@ -250,6 +250,13 @@ def _by_address(network: Network, word: str, role: str, vpc: str) -> End:
         return End(word, "internet", address=address)
     if not network.known("NetworkInterfaces") or not network.known("Vpcs"):
         return _missing(network, word, "NetworkInterfaces" if not network.known("NetworkInterfaces") else "Vpcs")
+    if (home := _inside(network, address, vpc)) and not network.whole("NetworkInterfaces", home):
+        why = f"{home} is another account's, and who takes part in a shared VPC is not shown all its interfaces"
+        return End(
+            word,
+            "missing",
+            missing=Unknown("NetworkInterfaces", f"{text} cannot be looked up: {why}", "UNKNOWN_RESOURCE"),
+        )
     if home := _inside(network, address, vpc):
         raise InputError(
             f"no network interface has the address {text}, though it is in {home}",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from netkit.reach.network import parse
 from netkit.reach.network.records import (
@@ -24,6 +24,7 @@ from netkit.reach.network.records import (
     Group,
     Instance,
     Interface,
+    Named,
     Nat,
     Peering,
     Route,
@@ -37,6 +38,8 @@ from netkit.reach.network.records import (
     block_of,
 )
 from netkit.reach.network.snapshot import Scope, Snapshot
+
+Thing = TypeVar("Thing", bound=Named)
 
 
 @dataclass(repr=False)
@@ -78,6 +81,48 @@ class Network:
     def known(self, key: str, scope: Scope | None = None) -> bool:
         """Whether the whole table was seen and read."""
         return key not in self.damaged and self.snapshot.known(key, scope)
+
+    @cached_property
+    def accounts(self) -> dict[Scope, str]:
+        """The account that asked, by scope; "" where neither a folder nor a record says."""
+        return {scope: self.snapshot.account(scope) for scope in self.snapshot.scopes}
+
+    def home(self, vpc: str) -> Scope | None:
+        """The scope whose answers show all that is in a VPC: its owner's. None where only a participant of a shared VPC was asked.
+
+        Owners see the interfaces, and the groups attached to them, of every participant; participants see their own (VPC guide,
+        vpc-sharing).
+        """
+        held = self.vpcs.get(vpc)
+        if held is None:
+            return None
+        account = self.accounts.get(held.scope, "")
+        if not held.owner or not account or held.owner == account:
+            return held.scope
+        places = (scope for scope, name in self.accounts.items() if name == held.owner)
+        return next((scope for scope in places if scope[1] in (held.scope[1], "")), None)
+
+    def whole(self, key: str, vpc: str) -> bool:
+        """Whether everything of a table that is in a VPC was seen: absent then means that it is not there."""
+        home = self.home(vpc)
+        return home is not None and self.known(key, home)
+
+    def everywhere(self, key: str) -> bool:
+        """Whether everything of a table was seen in every VPC of the snapshot."""
+        return self.known(key) and all(self.home(vpc) is not None for vpc in self.vpcs)
+
+    def block_mode(self, vpc: str, subnet: Subnet | None) -> str | None:
+        """The mode of VPC Block Public Access that a VPC is under: its owner's; None where it is not known.
+
+        Where the owner was not asked, each VPC and subnet record says the mode (VPC guide, security-vpc-bpa).
+        """
+        held, home = self.vpcs.get(vpc), self.home(vpc)
+        if held is None and subnet is not None:
+            home = subnet.scope
+        said = {one.bpa for one in (held, subnet) if one and one.bpa}
+        if home is None:
+            return said.pop() if len(said) == 1 else None
+        return self.bpa.get((self.accounts.get(home, ""), home[1]), self.bpa.get(home))
 
     @cached_property
     def table_of(self) -> dict[str, RouteTable]:
@@ -128,8 +173,9 @@ class Network:
     def routes(self, table: RouteTable, family: int) -> tuple[list[tuple[int, int, Route]], tuple[str, ...]]:
         """The routes of a table for one family as (first, last, route), best first, and prefix lists that are not known.
 
-        Longest prefix first; with the same block a static route before a prefix list's, before a propagated one (VPC guide,
-        route-tables-priority). Every VPC block has a local route, written or not (VPC guide, VPC_Route_Tables).
+        Longest prefix first; with the same block a static route before a prefix list's, before a propagated one. Local routes win
+        over propagated ones that overlap them, even where those are more specific (VPC guide, route-tables-priority;
+        Site-to-Site VPN guide, vpn-route-priority). Every VPC block has a local route, written or not (VPC guide, VPC_Route_Tables).
         """
         held = self._routes.get((table.id, family))
         if held is None:
@@ -139,12 +185,14 @@ class Network:
     def _sorted_routes(self, table: RouteTable, family: int) -> tuple[list[tuple[int, int, Route]], tuple[str, ...]]:
         found: list[tuple[int, int, int, Route]] = []
         unknown: list[str] = []
+        local = self.vpcs[table.vpc].spans(family) if table.vpc in self.vpcs else []
+        local += [one.block[1:] for one in table.routes if one.kind == "local" and one.block and one.block[0] == family]
         for route in table.routes:
             if route.block:
-                if route.block[0] == family:
-                    found.append(
-                        (route.block[1], route.block[2], 2 if route.origin == "enablevgwroutepropagation" else 0, route)
-                    )
+                _, low, high = route.block
+                propagated = route.origin == "enablevgwroutepropagation"
+                if route.block[0] == family and not (propagated and any(a <= low and high <= b for a, b in local)):
+                    found.append((low, high, 2 if propagated else 0, route))
             elif route.prefix_list in self.prefix_lists:
                 found += [
                     (low, high, 1, route) for kind, low, high in self.prefix_lists[route.prefix_list] if kind == family
@@ -258,14 +306,36 @@ def build_network(snapshot: Snapshot) -> Network:
                 network.damaged[key].append(f"{problem!r} in {str(record)[:80]}")
 
     for member, key, read in _PLAIN:
-        setattr(network, member, {one.id: one for one in fill(key, read)})
-    network.instances = {one.id: one for held in fill("Reservations", parse.instances) for one in held}
+        setattr(network, member, _once(network, key, fill(key, read)))
+    instances = (one for held in fill("Reservations", parse.instances) for one in held)
+    network.instances = _once(network, "Reservations", instances)
     _fill_prefix_lists(network, fill)
     _fill_attachments(network, fill)
     _fill_transit_routes(network, fill)
     _fill_public_access(network, fill)
     _fill_balancers(network, fill)
     return network
+
+
+def _once(network: Network, key: str, things: Iterable[Thing]) -> dict[str, Thing]:
+    """Things by id. What two accounts show is taken as its owner shows it; where neither owns it and they differ, it is damaged."""
+    held: dict[str, Thing] = {}
+    for one in things:
+        other = held.setdefault(one.id, one)
+        if other is one:
+            continue
+        if _is_own(network, one) and not _is_own(network, other):
+            held[one.id] = one
+        elif (
+            _is_own(network, one) == _is_own(network, other)
+            and replace(one, scope=other.scope, name=other.name) != other
+        ):
+            network.damaged[key].append(f"two different records of {one.id}")
+    return held
+
+
+def _is_own(network: Network, one: Named) -> bool:
+    return bool(one.owner) and one.owner == network.accounts[one.scope]
 
 
 def _fill_prefix_lists(network: Network, fill: Fill) -> None:
@@ -298,9 +368,16 @@ def _fill_attachments(network: Network, fill: Fill) -> None:
     )
     held = fill(
         "TransitGatewayAttachments",
-        lambda record, scope: parse.attachment(record, scope, subnets.get(record["TransitGatewayAttachmentId"], {})),
+        lambda record, scope: parse.attachment(
+            record, scope, subnets.get(record["TransitGatewayAttachmentId"], {}), network.accounts[scope]
+        ),
     )
-    network.attachments = {(one.transit, one.id): one for one in held}
+    sides: dict[str, list[Attachment]] = defaultdict(list)  # both sides of a peering have one attachment id
+    for one in held:
+        sides[one.transit].append(one)
+    for transit, some in sides.items():
+        for name, one in _once(network, "TransitGatewayAttachments", some).items():
+            network.attachments[transit, name] = one
 
 
 def _fill_transit_routes(network: Network, fill: Fill) -> None:
@@ -369,11 +446,14 @@ def _ip(family: int, value: int) -> Any:
 
 
 def _fill_public_access(network: Network, fill: Fill) -> None:
-    for scope, mode in fill(
-        "VpcBlockPublicAccessOptions",
-        lambda record, scope: (scope, str(record.get("InternetGatewayBlockMode", "off")).lower()),
-    ):
+    def mode_of(record: Mapping[str, Any], scope: Scope) -> tuple[Scope, Scope, str]:
+        whose = str(record.get("AwsAccountId") or scope[0]), str(record.get("AwsRegion") or scope[1])
+        return scope, whose, str(record.get("InternetGatewayBlockMode", "off")).lower()
+
+    for scope, whose, mode in fill("VpcBlockPublicAccessOptions", mode_of):
         network.bpa[scope] = mode
+        if network.bpa.setdefault(whose, mode) != mode:
+            network.damaged["VpcBlockPublicAccessOptions"].append(f"two different modes of {'/'.join(whose)}")
     for resource, mode in fill(
         "VpcBlockPublicAccessExclusions",
         lambda record, _: (

@@ -49,9 +49,9 @@ def name_of(record: Record) -> str:
     return next((str(tag.get("Value", "")) for tag in tags if tag.get("Key") == "Name"), "")
 
 
-def _named(record: Record, key: str, scope: Scope) -> tuple[str, Scope, str]:
-    """The three members that every value begins with."""
-    return record[key], scope, name_of(record)
+def _named(record: Record, key: str, scope: Scope) -> tuple[str, Scope, str, str]:
+    """The members that every value begins with."""
+    return record[key], scope, name_of(record), str(record.get("OwnerId") or "")
 
 
 def _state(record: Record, key: str = "State") -> str:
@@ -144,21 +144,41 @@ def interface(record: Record, scope: Scope) -> Interface:
         record["SubnetId"], record["VpcId"], tuple(sorted(one["GroupId"] for one in record["Groups"])), tuple(pairs),
         tuple(address_of(one["Ipv6Address"])[1] for one in record.get("Ipv6Addresses") or []), tuple(block_of(text) for text in prefixes),
         bool(record.get("SourceDestCheck", True)), bool(record.get("DenyAllIgwTraffic", False)), str(attachment.get("InstanceId", "")),
-        int(attachment.get("DeviceIndex") or 0), str(record.get("Description", "")), str(record.get("OwnerId", "")), bool(attachment),
-        "InterfaceType" in record,
+        int(attachment.get("DeviceIndex") or 0), str(record.get("Description", "")), bool(attachment),
+        "InterfaceType" in record, _of_kubernetes(record) or str(record.get("Description", "")).startswith("aws-K8S-"),
     )  # fmt: skip
 
 
 def instances(record: Record, scope: Scope) -> list[Instance]:
     """The instances of one reservation."""
+    owner = str(record.get("OwnerId") or "")
     return [
         Instance(
-            *_named(one, "InstanceId", scope),
-            one["State"]["Name"].lower(),
+            one["InstanceId"],
+            scope,
+            name_of(one),
+            owner,
+            _state({"State": one["State"]["Name"]}),
             str(one.get("Platform", "")).lower() == "windows",
+            _of_kubernetes(one),
         )
         for one in record["Instances"]
     ]
+
+
+def _of_kubernetes(record: Record) -> bool:
+    """Whether the tags say a node of an EKS or other Kubernetes cluster (EKS guide, tags of managed nodes; the VPC CNI plugin's tags)."""
+    keys = [str(tag.get("Key", "")) for tag in record.get("Tags") or record.get("TagSet") or []]
+    return any(key.startswith(_KUBERNETES) for key in keys)
+
+
+_KUBERNETES = (
+    "eks:",
+    "kubernetes.io/cluster/",
+    "k8s.io/cluster",
+    "node.k8s.amazonaws.com/",
+    "cluster.k8s.amazonaws.com/",
+)
 
 
 def subnet(record: Record, scope: Scope) -> Subnet:
@@ -273,7 +293,12 @@ def group(record: Record, scope: Scope) -> Group:
     rules += [rule for one in record["IpPermissionsEgress"] for rule in _group_rules(one, True)]
     order = sorted(rules, key=lambda rule: (rule.egress, rule.protocol, rule.port, rule.text))
     return Group(
-        record["GroupId"], scope, name_of(record) or record.get("GroupName", ""), record.get("VpcId", ""), tuple(order)
+        record["GroupId"],
+        scope,
+        name_of(record) or record.get("GroupName", ""),
+        str(record.get("OwnerId") or ""),
+        record.get("VpcId", ""),
+        tuple(order),
     )
 
 
@@ -363,14 +388,19 @@ def vpn(record: Record, scope: Scope) -> Vpn:
     )  # fmt: skip
 
 
-def attachment(record: Record, scope: Scope, more: Record) -> Attachment:
-    """A transit gateway attachment. more: its own answer to describe_transit_gateway_vpc_attachments, {} where there is none."""
-    association = record.get("Association") or {}
+def attachment(record: Record, scope: Scope, more: Record, account: str) -> Attachment:
+    """A transit gateway attachment.
+
+    more: its own answer to describe_transit_gateway_vpc_attachments, {} where there is none; account: who asked
+    """
+    association, owner = record.get("Association") or {}, str(record.get("TransitGatewayOwnerId") or "")
+    # Only the owner of the transit gateway is told the association; to others its absence says nothing.
+    unseen = not association and owner not in ("", account)
     associated = str(association.get("State", "associated")).lower() == "associated"
     options = more.get("Options") or {}
     return Attachment(
-        record["TransitGatewayAttachmentId"], scope, name_of(record) or name_of(more), record["TransitGatewayId"], record["ResourceType"].lower(), record["ResourceId"],
-        _state(record), association.get("TransitGatewayRouteTableId", "") if associated else "", tuple(sorted(more["SubnetIds"])) if more else None,
+        record["TransitGatewayAttachmentId"], scope, name_of(record) or name_of(more), owner, record["TransitGatewayId"], record["ResourceType"].lower(), record["ResourceId"],
+        _state(record), None if unseen else association.get("TransitGatewayRouteTableId", "") if associated else "", tuple(sorted(more["SubnetIds"])) if more else None,
         # On by default for the attachment, off by default for the gateway (facts 6.2).
         options.get("SecurityGroupReferencingSupport", "enable") == "enable", options.get("ApplianceModeSupport") == "enable",
     )  # fmt: skip
@@ -408,7 +438,7 @@ def balancer(
         "load_balancing.cross_zone.enabled", "true" if kind == "application" else "false"
     ) == "true"
     return Balancer(
-        record["LoadBalancerArn"], scope, record["LoadBalancerName"], kind, _state(record), record["VpcId"], zones, listeners,
+        record["LoadBalancerArn"], scope, record["LoadBalancerName"], "", kind, _state(record), record["VpcId"], zones, listeners,
         None if attributes is None and kind != "application" else cross, record.get("Scheme") == "internet-facing",
     )  # fmt: skip
 
@@ -420,7 +450,7 @@ def target_group(
     kind, protocol = record["TargetType"].lower(), record.get("Protocol", "")
     zone = (attributes or {}).get("load_balancing.cross_zone.enabled", "")
     return TargetGroup(
-        record["TargetGroupArn"], scope, record["TargetGroupName"], protocol, int(record.get("Port", 0)), kind, record.get("VpcId", ""),
+        record["TargetGroupArn"], scope, record["TargetGroupName"], "", protocol, int(record.get("Port", 0)), kind, record.get("VpcId", ""),
         _preserves(kind, protocol, attributes), None if zone in ("", "use_load_balancer_configuration") else zone == "true", targets,
     )  # fmt: skip
 

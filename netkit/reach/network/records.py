@@ -15,11 +15,15 @@ Block = tuple[int, int, int]  # family, first, last
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What every record of AWS's has: its id, the account and region whose answer it stands in, its Name tag or name."""
+    """What every record has: its id, the account and Region whose answer it stands in, its Name tag or name, its owner's account.
+
+    owner is "" where the record does not say.
+    """
 
     id: str
     scope: Scope
     name: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,9 @@ class Interface(Named):
     instance: str
     device: int
     description: str
-    owner: str
     attached: bool
     said_kind: bool
+    node: bool
 
     def owns(self, address: Address) -> bool:
         """Whether a private or IPv6 address is the interface's own."""
@@ -52,10 +56,11 @@ class Interface(Named):
 
 @dataclass(frozen=True, slots=True)
 class Instance(Named):
-    """An instance's state and platform."""
+    """An instance's state and platform. node: of a Kubernetes cluster, whose pods' addresses and ports it translates."""
 
     state: str
     windows: bool
+    node: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ from typing import Any, TypeVar
 
 from netkit.core.errors import SourceError
 from netkit.core.model import Coverage
+from netkit.reach.network.identity import ACCOUNT, REGION, Part, Scope, account_of, gathered, merged
 
-Scope = tuple[str, str]  # account, region; "" where the folder does not say
+__all__ = ["CARRIED", "MANIFEST", "TABLES", "Scope", "Snapshot", "Table", "load_snapshot", "save_snapshot"]
+
 MANIFEST = "netkit-snapshot.json"
 
 
@@ -90,8 +92,7 @@ CARRIED: dict[str, str] = {
     "VpcEncryptionControls": "VpcEncryptionControlId",
 }
 Derived = TypeVar("Derived")
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
-_FILE = re.compile(rf"(?P<key>[A-Za-z]+)(?:[-_.](?P<region>{_REGION.pattern}))?\.json")
+_FILE = re.compile(rf"(?P<key>[A-Za-z]+)(?:[-_.](?P<region>{REGION.pattern}))?\.json")
 # VpnConnections answers carry the tunnels' pre-shared keys; nothing here needs them.
 _SECRET = {"CustomerGatewayConfiguration", "PreSharedKey"}
 
@@ -134,6 +135,10 @@ class Snapshot:
     @cached_property
     def _states(self) -> dict[tuple[str, str, str], str]:
         return {(row.account, row.region, row.table): row.state for row in self.coverage}
+
+    def account(self, scope: Scope) -> str:
+        """The account that asked, by the scope's name, else by its records; "" where neither says."""
+        return scope[0] if ACCOUNT.fullmatch(scope[0]) else account_of(self.tables.get(scope, {})) or scope[0]
 
     def without(self, *keys: str) -> Snapshot:
         """The snapshot as if these tables had not been collected."""
@@ -186,17 +191,16 @@ def load_snapshot(folder: str | Path) -> Snapshot:
             "this snapshot was not finished", subject=str(folder), hint="collect it again; what is there is half of it"
         )
     manifest = _manifest(root)
-    tables: dict[Scope, dict[str, tuple[dict[str, Any], ...]]] = {}
-    coverage: dict[tuple[str, str, str], Coverage] = {}
-    for path in sorted(root.rglob("*.json")):
-        match = _FILE.fullmatch(path.name)
-        if path.name == MANIFEST or match is None or match["key"] not in TABLES | CARRIED:
-            continue
-        account, region = _scope_of(path.relative_to(root), match["region"] or "")
-        key, (records, row) = match["key"], _read_table(path, match["key"], account, region)
-        held = tables.setdefault((account, region), {})
-        held[key] = (*held.get(key, ()), *records)
-        coverage[account, region, key] = row
+    parts, rows = _parts(root)
+    held = gathered(parts, {key: table.id for key, table in TABLES.items()})
+    tables: dict[Scope, dict[str, tuple[dict[str, Any], ...]]] = {scope: merged(group) for scope, group in held.items()}
+    coverage = {
+        (*scope, key): _of_parts(
+            scope, key, len(records), [rows[one.folder, one.scope, key] for one in group if key in one.tables]
+        )
+        for scope, group in held.items()
+        for key, records in tables[scope].items()
+    }
     if not tables:
         raise SourceError(
             "there is no table of a snapshot in this folder",
@@ -211,6 +215,31 @@ def load_snapshot(folder: str | Path) -> Snapshot:
     return Snapshot(
         tables, tuple(coverage[name] for name in sorted(coverage)), str(manifest.get("collected", "")), str(folder)
     )
+
+
+def _parts(root: Path) -> tuple[list[Part], dict[tuple[str, Scope, str], Coverage]]:
+    """The tables by folder and Region, and what was read of each."""
+    parts: dict[tuple[str, Scope], Part] = {}
+    rows: dict[tuple[str, Scope, str], Coverage] = {}
+    for path in sorted(root.rglob("*.json")):
+        match = _FILE.fullmatch(path.name)
+        if path.name == MANIFEST or match is None or match["key"] not in TABLES | CARRIED:
+            continue
+        inner = path.relative_to(root)
+        key, scope, folder = match["key"], _scope_of(inner, match["region"] or ""), inner.parent.as_posix()
+        records, rows[folder, scope, key] = _read_table(path, key, *scope)
+        part = parts.setdefault((folder, scope), Part(folder, scope))
+        part.tables[key], part.files[key] = (*part.tables.get(key, ()), *records), inner.as_posix()
+    return list(parts.values()), rows
+
+
+def _of_parts(scope: Scope, key: str, count: int, rows: Iterable[Coverage]) -> Coverage:
+    """The coverage of a table that was read from one file or more: as good as the worst of them."""
+    held = list(rows)
+    worst = next((row for row in held if row.state not in ("ok", "empty")), None)
+    if worst:
+        return replace(worst, account=scope[0], region=scope[1], rows=count, skipped=sum(row.skipped for row in held))
+    return Coverage(*scope, key, "ok" if count else "empty", count)
 
 
 def _manifest(root: Path) -> dict[str, Any]:
@@ -249,8 +278,9 @@ def _check_digests(root: Path, files: Mapping[str, str]) -> None:
 
 def _scope_of(path: Path, region: str) -> Scope:
     parts = path.parts[:-1]
-    account = next((after for before, after in zip(parts, parts[1:], strict=False) if before == "accounts"), "")
-    return account, region or next((part for part in reversed(parts) if _REGION.fullmatch(part)), "")
+    named = next((after for before, after in zip(parts, parts[1:], strict=False) if before == "accounts"), "")
+    account = named or next((part for part in reversed(parts) if ACCOUNT.fullmatch(part)), "")
+    return account, region or next((part for part in reversed(parts) if REGION.fullmatch(part)), "")
 
 
 def _read_table(path: Path, key: str, account: str, region: str) -> tuple[tuple[dict[str, Any], ...], Coverage]:
