@@ -25,9 +25,13 @@ from netkit.core.model import Coverage
 TRAIL_COLUMNS = ("time", "event", "actor", "from_address", "resources", "error", "region", "account", "event_id")
 _GZIP = b"\x1f\x8b"
 # Events that read, where a record does not say so (readOnly is absent from old records).
-_READS = re.compile(r"^(Describe|Get|List|Lookup|Head|Search|BatchGet|Scan|Query|Select|Test|Simulate|Assume|ConsoleLogin)")
+_READS = re.compile(
+    r"^(Describe|Get|List|Lookup|Head|Search|BatchGet|Scan|Query|Select|Test|Simulate|Assume|ConsoleLogin)"
+)
 # An id as AWS writes it: a word, a hyphen, hex digits; an ARN; a hosted zone's id; a name of a resolver's thing.
-_ID = re.compile(r"(?:[a-z]+-)+[0-9a-f]{8,17}|arn:aws[a-z-]*:[^\s\"]+|(?<![A-Z0-9])Z[A-Z0-9]{9,31}(?![A-Z0-9a-z])|rslvr-[a-z]+-[0-9a-z]+")
+_ID = re.compile(
+    r"(?:[a-z]+-)+[0-9a-f]{8,17}|arn:aws[a-z-]*:[^\s\"]+|(?<![A-Z0-9])Z[A-Z0-9]{9,31}(?![A-Z0-9a-z])|rslvr-[a-z]+-[0-9a-z]+"
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,17 @@ class Trail:
     def frame(self) -> pd.DataFrame:
         """One row a write: time, event, actor, from_address, resources, error, region, account, event_id."""
         rows = [
-            (one.time, one.event, one.actor, one.address, ", ".join(one.ids), one.error, one.region, one.account, one.event_id)
+            (
+                one.time,
+                one.event,
+                one.actor,
+                one.address,
+                ", ".join(one.ids),
+                one.error,
+                one.region,
+                one.account,
+                one.event_id,
+            )
             for one in self.writes
         ]
         return pd.DataFrame(rows, columns=list(TRAIL_COLUMNS))
@@ -113,10 +127,14 @@ def read_trail(paths: Iterable[str | Path]) -> Trail:
     coverage = []
     for path in map(Path, paths):
         if not path.is_file():
-            raise SourceError(f"there is no file {path.name}", subject=str(path), hint="name the files that CloudTrail delivered")
+            raise SourceError(
+                f"there is no file {path.name}", subject=str(path), hint="name the files that CloudTrail delivered"
+            )
         found, note = _records_of(path.read_bytes())
         records += found
-        coverage.append(Coverage("", "", f"cloudtrail {path.name}", _state(found, note), len(found), int(bool(note)), note))
+        coverage.append(
+            Coverage("", "", f"cloudtrail {path.name}", _state(found, note), len(found), int(bool(note)), note)
+        )
     return trail_of(records, coverage)
 
 

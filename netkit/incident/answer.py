@@ -1,0 +1,266 @@
+"""The incident's answer: observations of every system, hypotheses ranked, findings. Deterministic; every point can be printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from netkit.core.model import Coverage, Finding, Severity, Status
+from netkit.incident import observe_config, observe_dns, observe_flows, observe_metrics, observe_others
+from netkit.incident.atoms import Observation, frame, once
+from netkit.incident.blame import change_of
+from netkit.incident.evidence import Evidence, read_folder
+from netkit.incident.faults import INSUFFICIENT, NOT_THE_NETWORK, catalogue
+from netkit.incident.rank import Hypothesis, Ranked, rank
+from netkit.incident.scene import Scene
+
+RANKED_COLUMNS = ("rank", "fault", "resource", "since", "actor", "standing", "points", "why", "against")
+_SYSTEM_OF = {
+    "c": "snapshots",
+    "f": "flow_logs",
+    "m": "metrics",
+    "d": "dns",
+    "p": "captures",
+    "t": "cloudtrail",
+    "o": "firewall",
+}
+_OBSERVERS = (observe_config, observe_flows, observe_metrics, observe_dns, observe_others)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """findings: the contract's findings, the first cause first; ranked: RANKED_COLUMNS; observations: netkit.incident.atoms.OBSERVATION_COLUMNS."""
+
+    findings: list[Finding]
+    ranked: pd.DataFrame
+    observations: pd.DataFrame
+    scene: Scene
+    rows: tuple[Ranked, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.findings))
+
+
+def investigate(
+    evidence: str | Path | Evidence,
+    *,
+    source: str = "",
+    destination: str = "",
+    protocol: str = "",
+    port: int = 0,
+    window: tuple[str, str] | None = None,
+) -> Answer:
+    """What is wrong, since when, who changed it, and how sure is that.
+
+    evidence   a folder of the layout that netkit.incident.evidence describes (its incident.yaml fills what is not given), or Evidence
+    Raises InputError for a question that lacks an end or a window, SourceError for a folder that holds no evidence.
+    """
+    if not isinstance(evidence, Evidence):
+        start, end = window or ("", "")
+        asked = {
+            "source": source,
+            "destination": destination,
+            "protocol": protocol,
+            "port": port,
+            "window_start": start,
+            "window_end": end,
+        }
+        evidence = read_folder(evidence, asked=asked)
+    return answer(Scene(evidence))
+
+
+def answer(scene: Scene) -> Answer:
+    """The answer to a scene's question."""
+    observations = list(once(observe(scene)).values())
+    rows = rank(hypotheses(scene, observations), observations, catalogue())
+    return Answer(findings(scene, rows, observations), _ranked(rows), frame(observations), scene, tuple(rows))
+
+
+def observe(scene: Scene) -> Iterator[Observation]:
+    """Every observation that the evidence allows, each about the path, or about a resource by its id in the catalogue's spelling."""
+    for system in _OBSERVERS:
+        for one in system.observe(scene):
+            yield from _spelt(scene, one)
+
+
+def _spelt(scene: Scene, one: Observation) -> Iterator[Observation]:
+    """An observation under the resource's id, where a system calls it by another name (a balancer by app/NAME/ID, a firewall by its name)."""
+    yield one
+    if not one.subject:
+        return
+    for name in _ids_of(scene, one.subject):
+        yield replace(one, subject=name)
+    if one.atom.startswith("m-tgw-drops") and one.state == "seen" and _on_path(scene, one.subject):
+        yield replace(one, subject="")
+
+
+def _ids_of(scene: Scene, name: str) -> set[str]:
+    found: set[str] = set()
+    for network in scene.networks:
+        for balancer in network.balancers.values():
+            if balancer.id.endswith(f"loadbalancer/{name}"):
+                found.add(balancer.id)
+                if name.startswith("app/"):
+                    found |= {
+                        group.id
+                        for group in network.target_groups.values()
+                        if balancer.id in _balancers_of(network.snapshot, group.id)
+                    }
+        found |= {group.id for group in network.target_groups.values() if group.id.endswith(f":{name}")}
+    for taken in scene.snapshots:
+        for _, record in taken.snapshot.records("Firewalls"):
+            held: Mapping[str, Any] = record.get("Firewall") or record
+            if held.get("FirewallName") == name:
+                found.add(str(held.get("FirewallArn", "")))
+    return found - {name, ""}
+
+
+def _balancers_of(snapshot: Any, group: str) -> set[str]:
+    return {
+        arn
+        for _, record in snapshot.records("TargetGroups")
+        if record.get("TargetGroupArn") == group
+        for arn in record.get("LoadBalancerArns") or ()
+    }
+
+
+def _on_path(scene: Scene, attachment: str) -> bool:
+    vpcs = {
+        scene.interfaces[one].vpc
+        for one in scene.source.interfaces | scene.destination.interfaces
+        if one in scene.interfaces
+    }
+    held = [one for network in scene.networks for (_, name), one in network.attachments.items() if name == attachment]
+    return any(one.resource in vpcs for one in held) or not held
+
+
+def hypotheses(scene: Scene, observations: Sequence[Observation]) -> Iterator[Hypothesis]:
+    """A suspect for every deciding atom that was seen, with its change where one fits; and that it is not the network."""
+    for code, fault in catalogue().items():
+        if code in (NOT_THE_NETWORK, INSUFFICIENT):
+            continue
+        subjects = {
+            one.subject for one in observations if one.atom in fault.decides and one.state == "seen" and one.subject
+        }
+        for resource in sorted(subjects):
+            yield _suspect(scene, code, resource, observations)
+    yield Hypothesis(NOT_THE_NETWORK, "")
+
+
+def _suspect(scene: Scene, code: str, resource: str, observations: Sequence[Observation]) -> Hypothesis:
+    fault = catalogue()[code]
+    own = [
+        one.since
+        for one in observations
+        if one.atom in fault.decides and one.subject == resource and one.since is not None
+    ]
+    began = scene.onset.time or min(own, default=None)
+    change = change_of(scene, fault, resource, began)
+    if change is None:
+        return Hypothesis(code, resource, began)
+    return Hypothesis(code, resource, change.time, change.actor, str(change), change.event_id)
+
+
+def _ranked(rows: Iterable[Ranked]) -> pd.DataFrame:
+    made = [
+        (
+            *(
+                row.rank,
+                row.hypothesis.fault,
+                row.hypothesis.resource,
+                row.hypothesis.since,
+                row.hypothesis.actor,
+                row.standing,
+                row.points,
+            ),
+            *([str(point) for point in row.why], [str(point) for point in row.against]),
+        )
+        for row in rows
+    ]
+    return pd.DataFrame(made, columns=list(RANKED_COLUMNS))
+
+
+# ------------------------------------------------------------------------------------------------------------------ findings
+
+
+def findings(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observation]) -> list[Finding]:
+    """The contract's findings: INCIDENT-CAUSE for each ranked cause, or INCIDENT-NOT-NETWORK, or INCIDENT-UNKNOWN."""
+    causes = [row for row in rows if row.hypothesis.fault != NOT_THE_NETWORK and row.decided and row.points > 0]
+    healthy = next(row for row in rows if row.hypothesis.fault == NOT_THE_NETWORK)
+    made = [_cause(scene, row, number) for number, row in enumerate(causes, start=1)]
+    if causes and causes[0].points >= healthy.points:
+        return made
+    if healthy.decided or _healthy(observations):
+        return [_not_network(scene, healthy)]
+    return [_unknown(scene, observations), *made]
+
+
+def _healthy(observations: Sequence[Observation]) -> bool:
+    held = once(observations)
+    complete, opened = held.get(("f-complete", "")), held.get(("c-path-open", ""))
+    return bool(complete and complete.state == "seen" and opened and opened.state == "seen")
+
+
+def _when(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def _cause(scene: Scene, row: Ranked, number: int) -> Finding:
+    one, fault = row.hypothesis, catalogue()[row.hypothesis.fault]
+    coverage = _rests_on(scene, row)
+    sure = row.standing == "proved" and all(each.state == "ok" for each in coverage)
+    status: Status = "confirmed" if sure else "inconclusive"
+    severity: Severity = "high" if row.standing in ("proved", "likely") else "medium"
+    since = f", since {_when(one.since)}" if one.since else ""
+    actor = f", changed by {one.actor}" if one.actor else ""
+    claim = f"{fault.says} It is {one.resource}{since}{actor} ({row.standing})."
+    evidence = {
+        "fault": one.fault, "resource": one.resource, "rank": number, "since": _when(one.since), "actor": one.actor, "standing": row.standing,
+        "points": row.points, "change": one.change, "why": [str(point) for point in row.why], "against": [str(point) for point in row.against],
+    }  # fmt: skip
+    return Finding(
+        "INCIDENT-CAUSE", status, severity, (one.resource,), claim, evidence, (), coverage if sure else (), ""
+    )
+
+
+def _rests_on(scene: Scene, row: Ranked) -> tuple[Coverage, ...]:
+    parts = {_SYSTEM_OF[point.atom[0]] for point in row.why}
+    return tuple(
+        each for each in scene.evidence.coverage if each.table.split(" ")[0] in parts and each.state != "empty"
+    )
+
+
+def _not_network(scene: Scene, row: Ranked) -> Finding:
+    claim = "Connections are made, delivered and answered: the trouble is not in the network."
+    evidence = {
+        "fault": NOT_THE_NETWORK,
+        "resource": "",
+        "standing": "likely",
+        "why": [str(one) for one in row.why],
+        "against": [str(one) for one in row.against],
+    }
+    return Finding("INCIDENT-NOT-NETWORK", "inconclusive", "info", (), claim, evidence)
+
+
+def _unknown(scene: Scene, observations: Sequence[Observation]) -> Finding:
+    missing = [
+        row.table
+        for row in scene.evidence.coverage
+        if row.state == "skipped"
+        and row.note == "not handed over"
+        and row.table in ("snapshots", "flow_logs", "cloudtrail", "metrics")
+    ]
+    claim = "What is there does not decide it" + (f"; missing: {', '.join(missing)}" if missing else "") + "."
+    return Finding(
+        "INCIDENT-UNKNOWN",
+        "inconclusive",
+        "medium",
+        (),
+        claim,
+        {"fault": INSUFFICIENT, "missing": missing, "standing": "unknown"},
+    )

@@ -28,7 +28,18 @@ from netkit.reach.network.snapshot import Snapshot, load_snapshot
 METRIC_COLUMNS = ("namespace", "metric", "dimensions", "stat", "period_s", "time", "value")
 DNS_COLUMNS = ("time", "vpc", "name", "type", "rcode", "answers", "source", "instance", "rule_action", "rule_group")
 PARTS = (
-    *("snapshots", "flow_logs", "cloudtrail", "metrics", "alarms", "dns", "captures", "firewall", "health", "access_logs"),
+    *(
+        "snapshots",
+        "flow_logs",
+        "cloudtrail",
+        "metrics",
+        "alarms",
+        "dns",
+        "captures",
+        "firewall",
+        "health",
+        "access_logs",
+    ),
     "kubernetes",
 )
 _MEMBERS = ("title", "source", "destination", "protocol", "port", "window_start", "window_end", "alarm")
@@ -90,7 +101,9 @@ def read_folder(folder: str | Path, *, asked: Mapping[str, Any] | None = None) -
     """
     root = Path(folder)
     if not root.is_dir():
-        raise SourceError(f"there is no folder {folder}", hint="name the folder that holds snapshots/, flow_logs/ and so on")
+        raise SourceError(
+            f"there is no folder {folder}", hint="name the folder that holds snapshots/, flow_logs/ and so on"
+        )
     there = [name for name in PARTS if (root / name).is_dir()]
     if not there:
         raise SourceError(
@@ -127,7 +140,9 @@ def question_of(said: Mapping[str, Any]) -> Question:
     try:
         port = int(said.get("port") or 0)
     except (TypeError, ValueError):
-        raise InputError(f"port {said.get('port')!r} is no number", hint="a number from 1 to 65535, or 0 for none") from None
+        raise InputError(
+            f"port {said.get('port')!r} is no number", hint="a number from 1 to 65535, or 0 for none"
+        ) from None
     if not 0 <= port <= 65535:
         raise InputError(f"port {port} is out of range", hint="a number from 1 to 65535, or 0 for none")
     window = Window.parse(str(said["window_start"]), str(said["window_end"]))
@@ -287,7 +302,15 @@ def _query(one: Mapping[str, Any]) -> tuple[Any, ...] | None:
         return str(one.get(name) or "")
 
     return (
-        *(moment, text("vpc_id"), text("query_name").lower(), text("query_type"), text("rcode"), answers, text("srcaddr")),
+        *(
+            moment,
+            text("vpc_id"),
+            text("query_name").lower(),
+            text("query_type"),
+            text("rcode"),
+            answers,
+            text("srcaddr"),
+        ),
         *(str(ids.get("instance", "")), text("firewall_rule_action"), text("firewall_rule_group_id")),
     )
 
@@ -306,7 +329,18 @@ def _captures(paths: Iterable[Path]) -> tuple[tuple[Capture, ...], list[Coverage
 
 
 # The first members of a request in an Application Load Balancer's access log (ALB guide, "Access log entries").
-_ACCESS = ("type", "time", "elb", "client", "target", "request_s", "target_s", "response_s", "elb_status", "target_status")
+_ACCESS = (
+    "type",
+    "time",
+    "elb",
+    "client",
+    "target",
+    "request_s",
+    "target_s",
+    "response_s",
+    "elb_status",
+    "target_status",
+)
 
 
 def _access(paths: Iterable[Path]) -> tuple[tuple[Mapping[str, Any], ...], list[Coverage]]:

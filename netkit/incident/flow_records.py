@@ -14,7 +14,21 @@ from netkit.core.model import Coverage
 from netkit.flowlogs.fields import DEFAULT_V2
 
 FLOW_COLUMNS = (
-    *("interface", "src", "dst", "sport", "dport", "protocol", "packets", "bytes", "start", "end", "action", "status", "flags"),
+    *(
+        "interface",
+        "src",
+        "dst",
+        "sport",
+        "dport",
+        "protocol",
+        "packets",
+        "bytes",
+        "start",
+        "end",
+        "action",
+        "status",
+        "flags",
+    ),
     *("pkt_src", "pkt_dst", "direction", "vpc", "subnet", "az", "traffic_path", "reject_reason", "log"),
 )
 _NAMES = {
@@ -24,7 +38,20 @@ _NAMES = {
     "traffic-path": "traffic_path", "reject-reason": "reject_reason",
 }  # fmt: skip
 _NUMBERS = ("sport", "dport", "protocol", "packets", "bytes", "start", "end", "flags", "traffic_path")
-_SAME = ["interface", "src", "dst", "sport", "dport", "protocol", "start", "end", "action", "packets", "bytes", "status"]
+_SAME = [
+    "interface",
+    "src",
+    "dst",
+    "sport",
+    "dport",
+    "protocol",
+    "start",
+    "end",
+    "action",
+    "packets",
+    "bytes",
+    "status",
+]
 
 
 def read_flows(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[Coverage]]:

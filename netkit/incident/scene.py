@@ -21,7 +21,8 @@ from netkit.core.errors import InputError
 from netkit.core.net import protocol_number
 from netkit.incident.evidence import Evidence, Question, Taken
 from netkit.reach.network.ends import End, find_end
-from netkit.reach.network.network import Interface, Network, network_of
+from netkit.reach.network.network import Network, network_of
+from netkit.reach.network.records import Interface
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 LAG_S = 120  # records of the last two minutes may still be on their way
@@ -70,7 +71,9 @@ class Attempt:
 
     def at(self, interfaces: Iterable[str], way: str, direction: str) -> Event | None:
         """The event at the first of some interfaces that has one."""
-        return next((self.events[one, way, direction] for one in interfaces if (one, way, direction) in self.events), None)
+        return next(
+            (self.events[one, way, direction] for one in interfaces if (one, way, direction) in self.events), None
+        )
 
     @property
     def flags(self) -> tuple[int, int]:
@@ -83,7 +86,10 @@ class Attempt:
 
     def most(self, way: str) -> int:
         """The most packets that any interface let through one way."""
-        return max((one.packets for (_, each, _), one in self.events.items() if each == way and one.action == "ACCEPT"), default=0)
+        return max(
+            (one.packets for (_, each, _), one in self.events.items() if each == way and one.action == "ACCEPT"),
+            default=0,
+        )
 
 
 class Scene:
@@ -148,7 +154,7 @@ class Scene:
 
     @cached_property
     def _only(self) -> str:
-        """"REJECT" or "ACCEPT" where every record of the files is of that action, "" else."""
+        """ "REJECT" or "ACCEPT" where every record of the files is of that action, "" else."""
         kinds = set(self.evidence.flows.loc[self.evidence.flows["status"] == "OK", "action"].unique()) - {""}
         return kinds.pop() if len(kinds) == 1 else ""
 
@@ -190,11 +196,13 @@ class Scene:
         kept = flows[(request | reply) & ((flows["protocol"] == number) if number >= 0 else True)].copy()
         kept["way"] = np.where(request[kept.index], "request", "reply")
         kept["direction"] = self._directions(kept)
-        return kept
+        return pd.DataFrame(kept)
 
     def _directions(self, kept: pd.DataFrame) -> list[str]:
         found = []
-        for interface, src, dst, said in zip(kept["interface"], kept["src"], kept["dst"], kept["direction"], strict=True):
+        for interface, src, dst, said in zip(
+            kept["interface"], kept["src"], kept["dst"], kept["direction"], strict=True
+        ):
             own = self.own_addresses.get(interface, frozenset())
             found.append(said or ("egress" if src in own and dst not in own else "ingress" if dst in own else ""))
         return found
@@ -207,17 +215,50 @@ class Scene:
     def gather(self, frame: pd.DataFrame) -> list[Attempt]:
         """Connections of some records that have `way` and `direction`, earliest first."""
         columns = [
-            *("interface", "way", "direction", "pkt_src", "pkt_dst", "sport", "dport", "start", "end", "action", "packets", "bytes"),
+            *(
+                "interface",
+                "way",
+                "direction",
+                "pkt_src",
+                "pkt_dst",
+                "sport",
+                "dport",
+                "start",
+                "end",
+                "action",
+                "packets",
+                "bytes",
+            ),
             *("flags", "reject_reason", "traffic_path"),
         ]
         made: list[Attempt] = []
         open_: dict[tuple[str, int, int], Attempt] = {}
         for index, row in zip(frame.index, frame[columns].itertuples(index=False, name=None), strict=True):
-            interface, way, direction, src, dst, sport, dport, start, end, action, packets, size, flags, reason, path = row
+            (
+                interface,
+                way,
+                direction,
+                src,
+                dst,
+                sport,
+                dport,
+                start,
+                end,
+                action,
+                packets,
+                size,
+                flags,
+                reason,
+                path,
+            ) = row
             client, port, server, service = (src, sport, dst, dport) if way == "request" else (dst, dport, src, sport)
             key = (client, port, service)
             one = open_.get(key)
-            if one is None or (start - one.end > APART_S) or (start - one.end > 60 and way == "request" and flags > 0 and flags & SYN):
+            if (
+                one is None
+                or (start - one.end > APART_S)
+                or (start - one.end > 60 and way == "request" and flags > 0 and flags & SYN)
+            ):
                 one = open_[key] = Attempt(client, port, server, int(start), int(end))
                 made.append(one)
             one.end = max(one.end, int(end))

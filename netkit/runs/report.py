@@ -80,8 +80,7 @@ def write_report(
         '<p><a href="#papermill-error-cell">The cell at which it stopped</a>, where there is one, and what came before it stand below.</p>'
     )
     rows = "".join(
-        f"<tr><th>{escaped(key)}</th><td>{escaped(redact(str(value)))}</td></tr>"
-        for key, value in parameters.items()
+        f"<tr><th>{escaped(key)}</th><td>{escaped(redact(str(value)))}</td></tr>" for key, value in parameters.items()
     )
     given = f"<details><summary>parameters</summary><table>{rows}</table></details>"
     scripts = (_plotly_js(), _DRAW) if figures else ()

@@ -1,0 +1,87 @@
+"""What the Resolver's query logs say of the names that the source asks for. Pure.
+
+Source: Route 53 Developer Guide, "Values that appear in VPC Resolver query logs".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+import pandas as pd
+
+from netkit.incident.atoms import Observation
+from netkit.incident.scene import Scene
+
+
+def observe(scene: Scene) -> Iterator[Observation]:
+    """d- atoms, each about a name: NXDOMAIN, a public answer where a private one was, a block, a server's failure."""
+    frame = scene.evidence.dns
+    if not scene.evidence.has("dns"):
+        yield Observation("d-any", "", "could-not-see", "no query log was handed over")
+        return
+    yield Observation("d-any", "", "seen" if len(frame) else "seen-not", f"{len(frame)} queries")
+    ours = scene.source.addresses
+    own = (
+        frame[frame["source"].isin(ours) | frame["instance"].isin(scene.source.instances)]
+        if ours or scene.source.instances
+        else frame
+    )
+    for name, queries in own.groupby("name", sort=True):
+        yield from _of_name(str(name), queries)
+
+
+def _of_name(name: str, queries: pd.DataFrame) -> Iterator[Observation]:
+    blocked = queries[queries["rule_action"] == "BLOCK"]
+    if len(blocked):
+        groups = sorted(set(blocked["rule_group"]) - {""}) or [name]
+        for group in groups:
+            yield Observation(
+                "d-dns-firewall-blocks",
+                group,
+                "seen",
+                f"{name} was blocked {len(blocked)} times",
+                blocked["time"].min(),
+            )
+        return
+    answered = queries[(queries["rcode"] == "NOERROR") & queries["answers"].map(bool)]
+    missing = queries[queries["rcode"] == "NXDOMAIN"]
+    if len(missing) and _goes_on(missing, answered):
+        yield Observation(
+            "d-dns-nxdomain",
+            name,
+            "seen",
+            f"{name} does not exist: {len(missing)} answers NXDOMAIN",
+            missing["time"].min(),
+        )
+    failing = queries[queries["rcode"] == "SERVFAIL"]
+    if len(failing) >= 2 and _goes_on(failing, answered):
+        yield Observation(
+            "d-dns-forwarding-fails", name, "seen", f"{name}: {len(failing)} answers SERVFAIL", failing["time"].min()
+        )
+    public = answered[answered["answers"].map(_public)]
+    private = answered[answered["answers"].map(lambda answers: not _public(answers))]
+    if len(public) and _goes_on(public, private):
+        was = f", {len(private)} private before" if len(private) else ""
+        yield Observation(
+            "d-dns-public-answer",
+            name,
+            "seen",
+            f"{name} answers with a public address {len(public)} times{was}",
+            public["time"].min(),
+        )
+
+
+def _goes_on(bad: pd.DataFrame, good: pd.DataFrame) -> bool:
+    """Whether the last answers are the bad ones."""
+    return not len(good) or bool(bad["time"].max() > good["time"].max())
+
+
+def _public(answers: tuple[str, ...]) -> bool:
+    found = []
+    for answer in answers:
+        try:
+            found.append(ipaddress.ip_address(answer))
+        except ValueError:
+            continue
+    return bool(found) and all(one.is_global for one in found)
