@@ -33,8 +33,10 @@ from botocore import xform_name
 from tqdm.auto import tqdm
 
 from netkit.core.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
+from netkit.core.look import block
 from netkit.core.policy import statements_of
 from netkit.core.session import Session, error_code
+from netkit.core.tables import frame_html
 from netkit.core.text import escaped
 
 LEDGER_FOLDER = Path("runs/ledger")
@@ -349,7 +351,7 @@ class Plan:
         shown = self.preview()[["action", "resource", "name", "reason", "difference", "command", "monthly_usd"]]
         notices = "".join(f"<p>{escaped(notice)}</p>" for notice in self.notices)
         title = escaped(f"plan {self.run_id} in {self.owner.session}")
-        return f"<p><b>{title}</b></p>{notices}{shown.to_html(index=False, na_rep='unknown', escape=True)}"
+        return block(f"<p><b>{title}</b></p>{notices}{frame_html(shown)}")
 
     def apply(self, *, armed: bool = False) -> pd.DataFrame:
         """Do it, and return one row a step: APPLIED_COLUMNS; outcome is created, updated or kept.

@@ -11,14 +11,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from netkit.core.errors import FindingError, NetkitError, redact
+from netkit.core.look import IGNORE, block
 from netkit.core.model import Finding, Window
 from netkit.core.session import Session, connect
+from netkit.core.tables import frame_html
 from netkit.core.text import escaped
+from netkit.runs.answer import answer_html, findings_html, stopped_html, waiting_html
 
 FINDINGS_MIME = "application/vnd.netkit.findings+json"
 FINDINGS_VERSION = 1
-_COLOURS = {"critical": "#7b1fa2", "high": "#c62828", "medium": "#ef6c00", "low": "#0277bd", "info": "#546e7a"}
+# The output that holds the answer box; a report has the box in its summary and leaves this output out.
+BOX = {"netkit": {"answer": True}}
 
 
 class Run:
@@ -58,7 +64,7 @@ class Run:
         return f"netkit: {where}, {self._connect['region']}" + (f", {self.window}" if self.window else "")
 
     def _repr_html_(self) -> str:
-        return f"<p style='border-left:4px solid #0277bd;padding-left:8px'>{escaped(str(self))}</p>"
+        return block(f"<p>{escaped(self)}</p>")
 
 
 def project_root() -> Path:
@@ -81,19 +87,22 @@ def begin(
     window_start: str = "",
     window_end: str = "",
 ) -> Run:
-    """Start a notebook: a Run for these parameters, quiet logs, figures stored so that a report can draw them.
+    """Start a notebook: a Run for these parameters, the answer box, quiet logs, figures stored so that a report can draw them.
 
     window_start, window_end: ISO 8601 in UTC, or "last 6h" and ""; both "" for no window. Raises WindowError for a bad one.
     """
     _quiet()
     _figures()
     _short_errors()
+    _for_people()
     window = Window.parse(window_start, window_end) if window_start or window_end else None
-    return Run(target, region, profile, account_id, window)
+    run = Run(target, region, profile, account_id, window)
+    _BOX.open(str(run))
+    return run
 
 
 def publish(findings: Sequence[Finding]) -> None:
-    """End a notebook: show the findings as a table and emit them once for the runner.
+    """End a notebook: fill the answer box, show the findings as a table, and emit them once for the runner.
 
     Raises FindingError for an empty list ("nothing found" is a finding too, with its coverage) and for anything that is
     not a Finding.
@@ -110,44 +119,43 @@ def publish(findings: Sequence[Finding]) -> None:
             raise FindingError(f"{type(one).__name__} is not a Finding", hint="build netkit.Finding values")
     body = {"version": FINDINGS_VERSION, "findings": [one.as_dict() for one in findings]}
     text = "\n".join(map(str, findings))
+    _BOX.fill(answer_html(findings), text)
     display({FINDINGS_MIME: body, "text/html": findings_html(findings), "text/plain": text}, raw=True)
 
 
-def findings_html(findings: Sequence[Finding]) -> str:
-    """The findings as an HTML table, worst first."""
-    order = {name: number for number, name in enumerate(_COLOURS)}
-    rows = "".join(
-        _row(one) for one in sorted(findings, key=lambda one: (one.status != "confirmed", order[one.severity]))
-    )
-    left = "style='text-align:left'"
-    head = f"<tr><th {left}>finding</th><th {left}>what</th><th {left}>next</th></tr>"
-    style = "text-align:left;vertical-align:top;font-size:13px"
-    return f"<table class='nk-findings' style='{style};width:100%'><thead>{head}</thead><tbody>{rows}</tbody></table>"
+class _Box:
+    """The answer box: a display at the top of the notebook that later cells fill, by its id."""
+
+    def __init__(self) -> None:
+        self.about = ""
+        self.handle: Any = None
+
+    def open(self, about: str) -> None:
+        """Show it, empty; outside of a notebook there is none."""
+        from IPython import get_ipython
+        from IPython.display import DisplayHandle
+
+        self.about, self.handle = about, DisplayHandle() if get_ipython() is not None else None
+        if self.handle is not None:
+            self.handle.display(self._data(waiting_html(about), about), raw=True, metadata=BOX)
+
+    def fill(self, page: str, text: str) -> None:
+        """Replace what it says. JupyterLab shows it at once; papermill and nbclient replace it in the cell that is stored."""
+        if self.handle is not None:
+            self.handle.update(self._data(page, text), raw=True, metadata=BOX)
+
+    @staticmethod
+    def _data(page: str, text: str) -> dict[str, str]:
+        return {"text/html": page, "text/plain": text}
 
 
-def _row(one: Finding) -> str:
-    colour = _COLOURS[one.severity] if one.status == "confirmed" else "#90a4ae"
-    badge = f"<span style='background:{colour};color:white;border-radius:3px;padding:1px 6px;white-space:nowrap'>{escaped(one.severity)}, {escaped(one.status)}</span>"
-    subject = escaped(", ".join(one.subject[:4])) + (" …" if len(one.subject) > 4 else "")
-    limits = f"<br><small style='opacity:.7'>{escaped('; '.join(one.limits))}</small>" if one.limits else ""
-    step = (
-        f"<code style='white-space:pre-wrap'>{escaped(one.next_step)}</code>"
-        if one.next_step.startswith("python")
-        else escaped(one.next_step)
-    )
-    cell = "style='text-align:left;vertical-align:top;padding:6px'"
-    return (
-        f"<tr><td {cell}>{badge}<br><b style='white-space:nowrap'>{escaped(one.code)}</b><br><small>{subject}</small></td>"
-        f"<td {cell}>{escaped(one.claim)}{limits}</td><td {cell}>{step}</td></tr>"
-    )
+_BOX = _Box()
 
 
 def _quiet() -> None:
     for name in ("botocore", "boto3", "urllib3", "awswrangler", "s3transfer"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"awswrangler\..*")
-    import pandas as pd
-
     pd.set_option("display.max_rows", 30, "display.max_columns", 30, "display.width", 160, "display.max_colwidth", 500)
 
 
@@ -157,6 +165,26 @@ def _figures() -> None:
         import plotly.io
 
         plotly.io.renderers.default = "plotly_mimetype"
+
+
+def _for_people() -> None:
+    """In a notebook frames are shown by core.tables, and no HTML of any value is typeset as mathematics."""
+    from IPython import get_ipython
+    from IPython.core.formatters import HTMLFormatter
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    class Untypeset(HTMLFormatter):
+        def __call__(self, value: Any) -> Any:
+            page = super().__call__(value)
+            whole = not isinstance(page, str) or not page or IGNORE in page[:120]
+            return page if whole else f"<div class='{IGNORE}'>{page}</div>"
+
+    made: Any = Untypeset(parent=shell.display_formatter)
+    made.for_type(pd.DataFrame, frame_html)
+    shell.display_formatter.formatters["text/html"] = made
 
 
 def _short_errors() -> None:
@@ -172,5 +200,6 @@ def _show_short(
     shell: Any, kind: type[NetkitError], error: NetkitError, _: Any, tb_offset: int | None = None
 ) -> list[str]:
     lines = [f"{kind.__name__}: {redact(str(error))}"]
+    _BOX.fill(stopped_html(_BOX.about, lines[0]), lines[0])
     shell._showtraceback(kind, error, lines)
     return lines

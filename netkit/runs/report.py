@@ -23,9 +23,11 @@ import nh3
 from nbconvert.filters import markdown2html
 
 from netkit.core.errors import redact
+from netkit.core.look import COPY_SCRIPT, REPORT_DARK, RULES
 from netkit.core.model import Finding
 from netkit.core.text import escaped
-from netkit.runs.notebook import FINDINGS_MIME, findings_html
+from netkit.runs.answer import answer_html, findings_html
+from netkit.runs.notebook import BOX, FINDINGS_MIME
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
@@ -36,9 +38,11 @@ header{background:#12344d;color:#fff;padding:22px 32px}header h1{margin:0 0 6px;
 nav{position:sticky;top:0;z-index:5;background:#fff;border-bottom:1px solid #d5dde5;padding:8px 32px}nav a{margin-right:18px;color:#0b5c8f;text-decoration:none}
 main{max-width:1180px;margin:0 auto;padding:18px 32px 60px}section{background:#fff;border:1px solid #dfe6ec;border-radius:6px;padding:12px 20px;margin:16px 0;overflow-x:auto}
 h1{font-size:22px}h2{font-size:19px;border-bottom:2px solid #e3e9ee;padding-bottom:4px}table{border-collapse:collapse;font-size:13px;margin:8px 0;border:none}
-th,td{border:none;border-bottom:1px solid #e6ebf0;padding:4px 9px;text-align:left!important;vertical-align:top}thead th{background:#eef2f6}details{margin:6px 0}summary{cursor:pointer;color:#5b6b7a;font-size:13px}
+th,td{border:none;border-bottom:1px solid #e6ebf0;padding:4px 9px;text-align:left;vertical-align:top}thead th{background:#eef2f6}details{margin:6px 0}summary{cursor:pointer;color:#4d5b68;font-size:13px}
 pre{background:#f7f9fb;border:1px solid #e6ebf0;border-radius:4px;padding:8px 10px;overflow-x:auto;font-size:12.5px;margin:4px 0;white-space:pre-wrap}.error{border-left:4px solid #c62828;background:#fdecea}
 .stderr{display:none}
+@media (prefers-color-scheme:dark){:root{color-scheme:dark}body{background:#16191c;color:#e6e9ec}section,nav{background:#111;border-color:#3a4046}h2{border-color:#3a4046}
+thead th{background:#23282d}pre{background:#1c2023;border-color:#3a4046}nav a,main a{color:#8fd0f7}.error{background:#3a1616}summary{color:#b4bcc4}}
 """
 _ATTRIBUTES = nh3.ALLOWED_ATTRIBUTES | {"*": {"class", "style", "title"}, "a": {"href", "title"}, "table": {"border"}}
 _STYLES = {
@@ -74,7 +78,8 @@ def write_report(
     links = "".join(f'<a href="#{_slug(name)}">{escaped(name)}</a>' for name in ["Summary", *anchors])
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%MZ}"
     summary = (
-        findings_html(findings)
+        _html(answer_html(findings))
+        + f"<details><summary>all findings, with what each cannot know</summary>{_html(findings_html(findings))}</details>"
         if findings
         else f'<p><b>The notebook did not come to its findings.</b></p><pre class="error">{escaped(redact(problem))}</pre>'
         '<p><a href="#papermill-error-cell">The cell at which it stopped</a>, where there is one, and what came before it stand below.</p>'
@@ -83,14 +88,21 @@ def write_report(
         f"<tr><th>{escaped(key)}</th><td>{escaped(redact(str(value)))}</td></tr>" for key, value in parameters.items()
     )
     given = f"<details><summary>parameters</summary><table>{rows}</table></details>"
-    scripts = (_plotly_js(), _DRAW) if figures else ()
+    body = "".join(sections)
+    scripts = _scripts(bool(figures), commands='class="cmd"' in summary + body)
     page.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{_policy(scripts)}<title>{escaped(title)}</title><style>{_STYLE}</style>'
-        f"{''.join(f'<script>{one}</script>' for one in scripts[:1])}</head><body><header><h1>{escaped(title)}</h1><p>{escaped(_where(parameters))}report made {made}</p></header>"
-        f'<nav>{links}</nav><main><section id="summary"><h2>Summary</h2>{summary}{given}</section>{"".join(sections)}</main>'
-        f"{''.join(figures)}{''.join(f'<script>{one}</script>' for one in scripts[1:])}</body></html>",
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{_policy(scripts)}<title>{escaped(title)}</title><style>{_STYLE}{RULES}{REPORT_DARK}</style>'
+        f"{''.join(f'<script>{one}</script>' for one in scripts[:-1])}</head><body><header><h1>{escaped(title)}</h1><p>{escaped(_where(parameters))}report made {made}</p></header>"
+        f'<nav>{links}</nav><main><section id="summary"><h2>Summary</h2>{summary}{given}</section>{body}</main>'
+        f"{''.join(figures)}{''.join(f'<script>{one}</script>' for one in scripts[-1:])}</body></html>",
         "utf-8",
     )
+
+
+def _scripts(figures: bool, *, commands: bool) -> tuple[str, ...]:
+    """The page's own scripts: plotly.js, in the head, where there are figures; and the last, which draws them and makes commands copy."""
+    last = (_DRAW if figures else "") + (COPY_SCRIPT if commands else "")
+    return (*([_plotly_js()] if figures else []), last) if last else ()
 
 
 def _plotly_js() -> str:
@@ -161,6 +173,8 @@ def _output(output: Any, figures: list[str]) -> str:
     if output.output_type == "error":
         return f'<pre class="error">{escaped(redact(f"{output.ename}: {output.evalue}"))}</pre>'
     data = output.get("data", {})
+    if output.get("metadata", {}).items() >= BOX.items():
+        return ""  # the answer box stands in the summary
     if PLOTLY_MIME in data:
         return _figure(data[PLOTLY_MIME], figures)
     if WIDGET_MIME in data:
@@ -186,7 +200,18 @@ def _clean(text: str) -> str:
         attributes=_ATTRIBUTES,
         attribute_filter=_attribute,
         tag_attribute_values={"span": {"id": {"papermill-error-cell"}}},
-        clean_content_tags={"script", "style", "svg", "math", "template", "noscript", "iframe", "object", "title"},
+        clean_content_tags={
+            "script",
+            "style",
+            "svg",
+            "math",
+            "template",
+            "noscript",
+            "iframe",
+            "object",
+            "title",
+            "button",
+        },
         url_schemes={"https", "http", "data"},
         filter_style_properties=_STYLES,
     )

@@ -17,7 +17,9 @@ from typing import Any
 import pandas as pd
 
 from netkit.core.errors import InputError
+from netkit.core.look import block
 from netkit.core.model import Blocker, Finding, Verdict
+from netkit.core.tables import frame_html
 from netkit.core.text import escaped, list_html
 from netkit.reach.change.blast import Blast, Pair, Yardstick
 from netkit.reach.change.changes import Change, apply, destination_of, revert
@@ -91,9 +93,9 @@ class Fix:
 
     def _repr_html_(self) -> str:
         head = f"<p><b>fix {self.rank}: {self.status}</b> {escaped(self.proof.question)}</p>"
-        shown = changes_frame(self).to_html(index=False, escape=True) if self.changes else ""
+        shown = frame_html(changes_frame(self)) if self.changes else ""
         besides = f"<p>opens besides: {escaped(str(self.blast))}</p>" if self.works else ""
-        return head + shown + list_html("To decide", self.decide) + list_html("Remains", self.remains) + besides
+        return block(head + shown + list_html("To decide", self.decide) + list_html("Remains", self.remains) + besides)
 
 
 def propose(
