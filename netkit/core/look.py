@@ -106,14 +106,16 @@ def is_command(text: str) -> bool:
 def step(text: str) -> str:
     """A next step: lines that are commands as blocks to copy, consecutive ones in one, the rest as sentences."""
     parts: list[tuple[bool, list[str]]] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         kind = is_command(line)
         joined = bool(parts) and (parts[-1][0] == kind or (parts[-1][0] and line[:1] in (" ", "\t")))
         if joined:
             parts[-1][1].append(line)
         else:
             parts.append((kind, [line]))
-    return "".join(command("\n".join(lines)) if kind else f"<p>{escaped(' '.join(lines))}</p>" for kind, lines in parts)
+    return "".join(
+        command("\n".join(lines)) if kind else f"<p>{escaped(chr(10).join(lines))}</p>" for kind, lines in parts
+    )
 
 
 def contrast(one: str, other: str) -> float:
