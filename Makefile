@@ -46,6 +46,8 @@ lock: $(READY)  ## requirements.txt anew, with hashes, for Python 3.11 to 3.14; 
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet -o requirements.txt
 
 dist: $(READY)  ## the wheel and the source archive, in dist/
+	rm -rf build
+	$(BIN)/python -c 'import setuptools.build_meta as build; build.build_sdist("dist")' >/dev/null
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:  ## remove runs, caches and the environment

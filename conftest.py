@@ -14,8 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 _HOME = pytest.StashKey[str]()
 # Kernels reached by TCP (nbval's, JupyterLab's, plain papermill's): their ports are chosen before they are taken, so that two
 # which start together may clash.
-_BY_TCP = re.compile(r"\.ipynb|test_show\.py|test_runbook\.py")
-_NOTEBOOKS = re.compile(r"\.ipynb|test_show\.py|notebook|runbook")
+_BY_TCP = re.compile(r"\.ipynb|test_lab\.py|test_show\.py|test_runbook\.py")
+_NOTEBOOKS = re.compile(r"\.ipynb|test_lab\.py|test_show\.py|notebook|runbook")
 
 
 class _ByFile(LoadScopeScheduling):

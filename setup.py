@@ -2,13 +2,14 @@
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-PARTS = (("notebooks", "[0-9]*.ipynb"), ("parameters", "**/*.yaml"))
+PARTS = (("notebooks", "[0-9]*.ipynb"), ("parameters", "**/[!.]*.*"))
 
 
 class WithDesk(build_py):
@@ -18,6 +19,7 @@ class WithDesk(build_py):
         super().run()
         if self.editable_mode:
             return
+        shutil.rmtree(Path(self.build_lib, "netkit/_desk"), ignore_errors=True)  # of an earlier build
         bare = runpy.run_path(str(HERE / "netkit/runs/bare.py"))["bare"]
         for part, pattern in PARTS:
             for path in sorted((HERE / part).glob(pattern)):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 
 import netkit as nk
 from netkit import __main__ as cli
+from netkit.runs.runbook import declared
 
 
 def netkit(*arguments: str, home: Path, folder: Path) -> tuple[int, str, str]:
@@ -65,6 +69,60 @@ def test_help_needs_no_work(tmp_path: Path) -> None:
     for command in ("run", "sandbox", "teardown", "demo"):
         assert command in said
     assert not (tmp_path / "home").exists()
+
+
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    parsers = cli._parser()._actions
+    return next(one.choices for one in parsers if isinstance(one, argparse._SubParsersAction))
+
+
+@pytest.mark.parametrize("name", subcommands())
+def test_every_subcommands_help_has_an_example_that_can_be_read(name: str) -> None:
+    example = subcommands()[name].format_help().partition("example:\n")[2].split("\n")[0].strip()
+    words = shlex.split(example)
+    assert words[:2] == ["netkit", name], example
+    assert cli._parse(words[1:]).call
+
+
+def test_the_help_of_a_notebook_lists_what_it_declares(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb")):
+        for words in (("run", str(path), "--help"), ("run", "-h", path.stem)):
+            assert cli.main(words) == 0
+            said = capsys.readouterr().out
+            for one in declared(path).values():
+                assert re.search(
+                    rf"^  {one.name} +{re.escape(one.kind)} = {re.escape(repr(one.default))}$", said, re.MULTILINE
+                )
+                assert " ".join(one.help.split()) in " ".join(said.split())
+    assert cli.main(("run", "--help")) == 0
+    assert "example:" in capsys.readouterr().out
+
+
+def test_a_value_may_look_like_an_option() -> None:
+    words = ["run", "21", "-p", "source", "-x", "--fail-on", "high", "-p", "a", "-p"]
+    args = cli._parse(words)
+    assert (args.parameter, args.fail_on, args.notebook) == ([["source", "-x"], ["a", "-p"]], "high", "21")
+    with pytest.raises(SystemExit):
+        cli._parse(["run", "21", "-p", "source"])
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [("netkit ", {"run", "new", "lab", "demo", "sandbox", "teardown"}), ("netkit sandbox ", {"up", "down", "status"}),
+     ("netkit run 2", {"20_flow_logs_provision", "21_flow_logs_analysis"}), ("netkit run 40 -p prot", {"protocol"})],
+)  # fmt: skip
+def test_a_shell_completes(line: str, offers: set[str], tmp_path: Path) -> None:
+    """As argcomplete's shell function asks."""
+    out = tmp_path / "offered"
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(out),
+    }
+    subprocess.run([sys.executable, "-m", "netkit"], env=os.environ | asked, cwd=tmp_path, check=False, timeout=60)
+    offered = {one.strip() for one in re.split(r"[\x0b\n]", out.read_text())}
+    assert offers <= offered
 
 
 def test_the_demonstration_ends_with_findings_and_reports(

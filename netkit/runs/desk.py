@@ -19,7 +19,7 @@ from netkit.core.errors import InputError, ParameterError
 from netkit.runs.notebook import project_root
 from netkit.runs.runbook import declared
 
-_PARTS = (("notebooks", "*.ipynb"), ("parameters", "**/*.yaml"))
+_PARTS = (("notebooks", "[0-9]*.ipynb"), ("parameters", "**/[!.]*.*"))
 _LEAD = "notebooks"
 
 
