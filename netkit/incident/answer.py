@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.core.model import Coverage, Finding, Severity, Status
-from netkit.incident import observe_config, observe_dns, observe_flows, observe_metrics, observe_others
+from netkit.incident import observe_config, observe_dns, observe_flows, observe_metrics, observe_others, observe_timers
 from netkit.incident.atoms import Observation, frame, once
 from netkit.incident.blame import change_of
 from netkit.incident.evidence import Evidence, read_folder
@@ -29,7 +29,7 @@ _SYSTEM_OF = {
     "t": "cloudtrail",
     "o": "firewall",
 }
-_OBSERVERS = (observe_config, observe_flows, observe_metrics, observe_dns, observe_others)
+_OBSERVERS = (observe_config, observe_flows, observe_metrics, observe_dns, observe_others, observe_timers)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def hypotheses(scene: Scene, observations: Sequence[Observation]) -> Iterator[Hy
         subjects = {
             one.subject for one in observations if one.atom in fault.decides and one.state == "seen" and one.subject
         }
-        for resource in sorted(subjects):
+        for resource in sorted({one for one in subjects if fault.kind in one} or subjects):
             yield _suspect(scene, code, resource, observations)
     yield Hypothesis(NOT_THE_NETWORK, "")
 

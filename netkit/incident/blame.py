@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from netkit.history.trail import Write
+from netkit.incident.evidence import Taken
 from netkit.incident.faults import Fault
 from netkit.incident.scene import Scene
+from netkit.reach.network.network import Network
 
 BEFORE, AFTER = timedelta(minutes=15), timedelta(minutes=2)
 # Events that name no resource of the path: they hold for an account and region.
@@ -24,24 +26,66 @@ def related(scene: Scene, resource: str) -> set[str]:
     """The resource's id and the ids that a write on it may name instead: addresses of an interface, listeners of a balancer, …"""
     found = {resource}
     for network in scene.networks:
-        if resource in network.instances:
-            found |= {one.id for one in network.interfaces_of.get(resource, ())}
-        if (one := network.interfaces.get(resource)) is not None:
-            found |= {one.instance} - {""}
-        if (table := network.tables.get(resource)) is not None:
-            found |= set(table.subnets)
-        if (acl := network.acls.get(resource)) is not None:
-            found |= set(acl.subnets)
-        for balancer in network.balancers.values():
-            groups = {name for listener in balancer.listeners or () for name in _groups(listener)}
-            if resource == balancer.id or resource in groups:
-                found |= {balancer.id, *groups}
+        found |= _beside(network, resource)
+    for taken in scene.snapshots:
+        found |= _balanced(taken, resource) | _zoned(taken, resource) | _inspected(taken, found)
     return found
 
 
-def _groups(listener: Any) -> Iterator[str]:
-    for name in getattr(listener, "groups", ()) or ():
-        yield name if isinstance(name, str) else str(name[0])
+def _beside(network: Network, resource: str) -> set[str]:
+    """Interfaces of an instance and the instance of an interface; subnets of a route table and of a network ACL."""
+    found: set[str] = set()
+    if resource in network.instances:
+        found |= {one.id for one in network.interfaces_of.get(resource, ())}
+    if (one := network.interfaces.get(resource)) is not None:
+        found |= {one.instance} - {""}
+    if (table := network.tables.get(resource)) is not None:
+        found |= set(table.subnets)
+    if (acl := network.acls.get(resource)) is not None:
+        found |= set(acl.subnets)
+    return found
+
+
+def _balanced(taken: Taken, resource: str) -> set[str]:
+    """The balancers of a target group and the target groups of a balancer."""
+    together = [
+        {str(record.get("TargetGroupArn", "")), *map(str, record.get("LoadBalancerArns") or ())}
+        for _, record in taken.snapshot.records("TargetGroups")
+    ]
+    return {name for one in together if resource in one for name in one}
+
+
+def _zoned(taken: Taken, name: str) -> set[str]:
+    """The private zones that hold a name."""
+    zones = [
+        zone
+        for _, record in taken.snapshot.records("HostedZonesByVpc")
+        for zone in record.get("HostedZoneSummaries") or ()
+    ]
+    return {str(zone.get("HostedZoneId", "")) for zone in zones if under(name, str(zone.get("Name", "")))}
+
+
+def _inspected(taken: Taken, found: set[str]) -> set[str]:
+    """The policy of a firewall and the rule groups of that policy."""
+    policies = {
+        str(held.get("FirewallPolicyArn", ""))
+        for _, record in taken.snapshot.records("Firewalls")
+        if (held := record.get("Firewall") or {}).get("FirewallArn") in found
+    }
+    groups = {
+        str(one.get("ResourceArn", ""))
+        for _, record in taken.snapshot.records("FirewallPolicies")
+        if (record.get("FirewallPolicyResponse") or {}).get("FirewallPolicyArn") in policies
+        for kind in ("StatefulRuleGroupReferences", "StatelessRuleGroupReferences")
+        for one in (record.get("FirewallPolicy") or {}).get(kind) or ()
+    }
+    return policies | groups
+
+
+def under(name: str, zone: str) -> bool:
+    """Whether a name is a zone's own or below it, with or without closing dots."""
+    name, zone = name.rstrip(".").lower(), zone.rstrip(".").lower()
+    return bool(zone) and (name == zone or name.endswith(f".{zone}"))
 
 
 def change_of(scene: Scene, fault: Fault, resource: str, began: datetime | None) -> Write | None:

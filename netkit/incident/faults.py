@@ -24,6 +24,7 @@ class Fault:
     resource: str
     says: str
     source: str = ""
+    kind: str = ""
     rule: str = ""
     shows: Mapping[str, str] = field(default_factory=dict, hash=False)
     events: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ def catalogue() -> Mapping[str, Fault]:
     for row in yaml.safe_load(text)["faults"]:
         shows = {str(name): str(words) for name, words in (row.get("shows") or {}).items()}
         found[row["code"]] = Fault(
-            row["code"], str(row["resource"]), str(row["says"]), str(row.get("source", "")), str(row.get("rule", "")), shows,
+            row["code"], str(row["resource"]), str(row["says"]), str(row.get("source", "")), str(row.get("kind", "")), str(row.get("rule", "")), shows,
             tuple(row.get("events") or ()), tuple(row.get("decides") or ()), dict(row.get("predicts") or {}),
         )  # fmt: skip
     return found

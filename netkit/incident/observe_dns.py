@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from netkit.incident.atoms import Observation
+from netkit.incident.blame import under
+from netkit.incident.evidence import Taken
 from netkit.incident.scene import Scene
 
 
@@ -28,10 +30,10 @@ def observe(scene: Scene) -> Iterator[Observation]:
         else frame
     )
     for name, queries in own.groupby("name", sort=True):
-        yield from _of_name(str(name), queries)
+        yield from _of_name(scene, str(name), queries)
 
 
-def _of_name(name: str, queries: pd.DataFrame) -> Iterator[Observation]:
+def _of_name(scene: Scene, name: str, queries: pd.DataFrame) -> Iterator[Observation]:
     blocked = queries[queries["rule_action"] == "BLOCK"]
     if len(blocked):
         groups = sorted(set(blocked["rule_group"]) - {""}) or [name]
@@ -63,13 +65,28 @@ def _of_name(name: str, queries: pd.DataFrame) -> Iterator[Observation]:
     private = answered[answered["answers"].map(lambda answers: not _public(answers))]
     if len(public) and _goes_on(public, private):
         was = f", {len(private)} private before" if len(private) else ""
-        yield Observation(
-            "d-dns-public-answer",
-            name,
-            "seen",
-            f"{name} answers with a public address {len(public)} times{was}",
-            public["time"].min(),
-        )
+        says = f"{name} answers with a public address {len(public)} times{was}"
+        for subject in (name, *_zones(scene, name)):
+            yield Observation("d-dns-public-answer", subject, "seen", says, public["time"].min())
+
+
+def _zones(scene: Scene, name: str) -> list[str]:
+    """Private zones that hold a name, which the source's VPC had in the first snapshot and has no more, or never had."""
+    if not scene.snapshots:
+        return []
+    first, last = (_zone_vpcs(taken, name) for taken in (scene.snapshots[0], scene.snapshots[-1]))
+    vpcs = {scene.interfaces[one].vpc for one in scene.source.interfaces if one in scene.interfaces}
+    return sorted(zone for zone in {*first, *last} if not last.get(zone, set()) & vpcs)
+
+
+def _zone_vpcs(taken: Taken, name: str) -> dict[str, set[str]]:
+    """Zone id to the VPCs that it is associated with, for the zones that hold a name."""
+    held: dict[str, set[str]] = {}
+    for _, record in taken.snapshot.records("HostedZonesByVpc"):
+        for zone in record.get("HostedZoneSummaries") or ():
+            if under(name, str(zone.get("Name", ""))):
+                held.setdefault(str(zone.get("HostedZoneId", "")), set()).add(str(record.get("VPCId", "")))
+    return held
 
 
 def _goes_on(bad: pd.DataFrame, good: pd.DataFrame) -> bool:

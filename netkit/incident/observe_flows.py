@@ -40,7 +40,7 @@ def _outcome(scene: Scene) -> Iterator[Observation]:
     seen = len(outcomes)
     begun = onset.time
     yield Observation(
-        "f-fail", "", "seen" if onset.failures and not onset.over else "seen-not",
+        "f-fail", "", "seen" if onset.failures and not onset.brief else "seen-not",
         f"{onset.failures} of {seen} connections fail" + (f", from {begun:%H:%M:%S}" if begun else ""), begun,
     )  # fmt: skip
     part = 0 < onset.share < _SOME
@@ -58,7 +58,7 @@ def _outcome(scene: Scene) -> Iterator[Observation]:
         f"{onset.rounds} times from good to bad",
     )
     good = len(scene.good())
-    whole = good >= 0.95 * seen or (onset.over and good > onset.failures)
+    whole = good >= 0.95 * seen or onset.brief
     yield Observation("f-complete", "", "seen" if whole else "seen-not", f"{good} of {seen} connections were complete")
     yield _quiet(scene)
 

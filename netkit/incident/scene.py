@@ -26,6 +26,7 @@ from netkit.reach.network.records import Interface
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 LAG_S = 120  # records of the last two minutes may still be on their way
+BRIEF_S = 600
 APART_S = 30 * 60  # a 5-tuple that speaks again after longer is a port used again, where it begins with a SYN
 
 
@@ -322,8 +323,8 @@ class Scene:
         return onset_of([(one.start, bad) for one, bad in self.outcomes])
 
     def bad(self) -> list[Attempt]:
-        """The failed connections from the onset on."""
-        begin = self.onset.start
+        """The failed connections from the onset on; none where the trouble was brief and is over."""
+        begin = None if self.onset.brief else self.onset.start
         return [one for one, said in self.outcomes if said and begin is not None and one.start >= begin]
 
     def good(self) -> list[Attempt]:
@@ -347,6 +348,17 @@ class Onset:
     failures: int = 0
     over: bool = False
     rounds: int = 0
+
+    @property
+    def brief(self) -> bool:
+        """Whether it lasted less than ten minutes and did not come back: a deployment, a restart; nothing that is broken now."""
+        return (
+            self.over
+            and self.start is not None
+            and self.end is not None
+            and self.end - self.start < BRIEF_S
+            and self.rounds <= 1
+        )
 
     @property
     def time(self) -> datetime | None:
