@@ -19,6 +19,7 @@
     │   └── StepFailed              one step failed; what was done before it is in the ledger
     ├── FindingError                a finding that breaks the contract
     ├── NotebookFailed              a notebook raised; the partial notebook is kept and named
+    │   └── NotebookRefused (InputError)  it raised an InputError: the input is bad, which only the notebook could see
     ├── SandboxError                the local AWS did not start or is not there
     └── MissingExtra                a package that only some need (the sandbox's, JupyterLab) is not installed
 
@@ -79,6 +80,16 @@ def _rebuild(kind: type[NetkitError], what: str, subject: str, hint: str) -> Net
 
 class InputError(NetkitError, ValueError):
     """Bad input, refused before the first AWS call."""
+
+
+def input_errors() -> set[str]:
+    """The names of InputError and all its kinds, for who knows an error of another process by its name."""
+    kinds, left = {InputError}, [InputError]
+    while left:
+        below = left.pop().__subclasses__()
+        kinds |= set(below)
+        left += below
+    return {kind.__name__ for kind in kinds}
 
 
 class ParameterError(InputError):
@@ -147,6 +158,10 @@ class FindingError(NetkitError):
 
 class NotebookFailed(NetkitError):
     """A notebook raised an error; `subject` is the partial notebook that was kept."""
+
+
+class NotebookRefused(NotebookFailed, InputError):
+    """A notebook refused its input (an InputError in a cell); `subject` is the partial notebook that was kept."""
 
 
 class SandboxError(NetkitError):

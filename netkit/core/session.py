@@ -163,11 +163,18 @@ def connect(*, target: str = "sandbox", region: str = "us-east-1", profile: str 
     Raises TargetError for another target, an endpoint override beside "aws", and for an account other than account_id;
     CredentialsError when AWS does not take the caller's credentials.
     """
-    if target == "sandbox":
-        return _sandbox(region)
-    if target != "aws":
+    refuse_target(target=target, region=region, profile=profile, account_id=account_id)
+    return _sandbox(region) if target == "sandbox" else _aws(region, profile, account_id)
+
+
+def refuse_target(*, target: str, region: str, profile: str = "", account_id: str = "") -> None:
+    """Raise TargetError for what cannot be a target, as far as that is known without a call; connect() and the runner ask this first."""
+    if target not in ("sandbox", "aws"):
         raise TargetError(f"target {target!r} is neither sandbox nor aws")
-    return _aws(region, profile, account_id)
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
+        raise TargetError(f"region {region!r} is none", hint="as us-east-1")
+    if target == "aws":
+        _refuse_aws(region, profile, account_id)
 
 
 def _sandbox(region: str) -> Session:
@@ -188,7 +195,7 @@ def _isolated(endpoint: str) -> botocore.session.Session:
     return core
 
 
-def _aws(region: str, profile: str, account_id: str) -> Session:
+def _refuse_aws(region: str, profile: str, account_id: str) -> boto3.Session:
     override = sorted(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL"))
     if override:
         raise TargetError(
@@ -213,6 +220,11 @@ def _aws(region: str, profile: str, account_id: str) -> Session:
             subject=f"profile {profile or 'default'}",
             hint="remove endpoint_url from the profile",
         )
+    return session
+
+
+def _aws(region: str, profile: str, account_id: str) -> Session:
+    session = _refuse_aws(region, profile, account_id)
     with aws_errors("sts:get_caller_identity"):
         caller = _client(session, "sts", region).get_caller_identity()
     if caller["Account"] != account_id:

@@ -17,14 +17,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import yaml
 
-from netkit.core.errors import FindingError, InputError, NotebookFailed, ParameterError, looks_secret, redact
+from netkit.core.errors import (
+    FindingError,
+    InputError,
+    NotebookFailed,
+    NotebookRefused,
+    ParameterError,
+    input_errors,
+    looks_secret,
+    redact,
+)
 from netkit.core.model import SEVERITIES, Coverage, Finding, Severity
 from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION, project_root
+from netkit.runs.refuse import refuse
 
 RAN, FAILED, BAD_PARAMETERS, BAD_FINDINGS, FOUND = 0, 1, 2, 3, 10
 _TYPES = ("str", "int", "float", "bool", "list[str]", "list[int]")
@@ -212,21 +222,22 @@ def run(
 ) -> Outcome:
     """Run a notebook: DIR/notebook.ipynb, report.html, findings.json, params.json (of an earlier run, replaced).
 
-    Raises ParameterError before anything runs, NotebookFailed when the notebook raised (the partial one is kept),
-    FindingError when it did not publish findings as it should.
+    Raises an InputError before anything runs, NotebookRefused when the notebook did (an InputError in a cell), NotebookFailed
+    when it raised anything else (the partial notebook is kept for both), FindingError when it did not publish findings as it should.
     """
     from netkit.runs.report import write_report
 
     values = resolve(notebook, file=file, pairs=pairs)
     parameters = {name: one.default for name, one in declared(notebook).items()} | values
+    refuse(parameters, project_root())
     folder = _folder(out or project_root() / "runs" / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     (folder / "params.json").write_text(json.dumps(parameters, indent=1), "utf-8")
     kept, page = folder / "notebook.ipynb", folder / "report.html"
     problem = _execute(notebook, kept, values, progress)
     if problem:
-        write_report(kept, page, parameters=parameters, problem=problem)
-        raise NotebookFailed(
-            problem, subject=str(kept), hint="the partial notebook and report.html show how far it came"
+        write_report(kept, page, parameters=parameters, problem=problem.words)
+        raise problem.kind(
+            problem.words, subject=str(kept), hint="the partial notebook and report.html show how far it came"
         )
     try:
         findings = read_findings(kept)
@@ -252,8 +263,13 @@ def _folder(folder: Path) -> Path:
     return folder
 
 
-def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bool) -> str:
-    """Run the cells; "" or, in a line, why that ended early."""
+class _Problem(NamedTuple):
+    kind: type[NotebookFailed]
+    words: str
+
+
+def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bool) -> _Problem | None:
+    """Run the cells; None or, in a line, why that ended early."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -272,10 +288,11 @@ def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bo
                 **transport,
             )
     except PapermillExecutionError as error:
-        return _first_lines(error)
+        kind = NotebookRefused if error.ename in input_errors() else NotebookFailed
+        return _Problem(kind, _first_lines(error, injected=bool(values)))
     except (DeadKernelError, CellTimeoutError) as error:
-        return f"the kernel ended before the notebook did: {str(error).splitlines()[0]}"
-    return ""
+        return _Problem(NotebookFailed, f"the kernel ended before the notebook did: {str(error).splitlines()[0]}")
+    return None
 
 
 @contextmanager
@@ -293,12 +310,16 @@ def _transport() -> Iterator[dict[str, Any]]:
         yield {"config": Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})}
 
 
-def _first_lines(error: Any) -> str:
-    """The name and words of a notebook's error, without its traceback."""
+def _first_lines(error: Any, *, injected: bool) -> str:
+    """Which cell raised, as a person finds it, and the name and words of its error, without the traceback.
+
+    Its place is counted in the notebook that was run: papermill puts a cell of its own before it for the parameters.
+    """
     value = redact(str(error.evalue))
     if "\n" in value or value.startswith("on: "):
         value = "; ".join(line for line in value.splitlines() if line)
-    return f"cell {error.exec_count}: {error.ename}: {value}"[:600]
+    place = error.cell_index + (0 if injected else 1)
+    return f"cell In [{error.exec_count}], number {place} from the top: {error.ename}: {value}"[:600]
 
 
 def read_findings(notebook: Path) -> tuple[Finding, ...]:

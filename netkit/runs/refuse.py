@@ -1,0 +1,148 @@
+"""What can be known of a run's parameters before a kernel starts: bad values are refused here, at once, with exit status 2.
+
+A parameter is known by its name and declared type, the same in every notebook, also in one of your own; what needs the account
+or a file's inside is refused by the notebook, with the same status. AWS's own ranges are those of its API models and guides.
+"""
+
+from __future__ import annotations
+
+import glob
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netkit.core.errors import InputError, ParameterError
+from netkit.core.model import Window
+from netkit.core.net import parse_address, parse_cidr, protocol_number
+from netkit.core.session import refuse_target
+
+_CHOICES: Mapping[str, Sequence[Any]] = {
+    "traffic": ("ALL", "ACCEPT", "REJECT"),
+    "action": ("", "ACCEPT", "REJECT"),
+    "file_format": ("parquet", "plain-text"),
+    "resource_type": ("VPC", "Subnet", "NetworkInterface", "TransitGateway", "TransitGatewayAttachment"),
+    "aggregation_s": (60, 600),
+    # PutRetentionPolicy; 0 is ours for "for ever"
+    "retention_days": (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+}  # fmt: skip
+_RANGES: Mapping[str, tuple[int, int]] = {
+    "port": (-1, 65535),
+    "source_port": (-1, 65535),
+    "vni": (0, 16_777_215),
+    "number": (0, 32766),
+    "packet_length": (0, 65535),
+    "expire_days": (1, 36500),
+    "lifecycle_days": (0, 36500),
+    "bucket_s": (1, 86400),
+    "scan_limit_bytes": (10_000_000, 2**63 - 1),  # Athena takes no less than 10 MB
+}
+_WINDOWS = (("window_start", "window_end"), ("proof_start", "proof_end"))
+_FILES = ("snapshot", "before", "intents", "agent_config", "resolver_logs")
+_PATTERNS = ("captures", "alerts")
+
+
+def refuse(parameters: Mapping[str, Any], root: Path) -> None:
+    """Raise an InputError for the first value that cannot be right.
+
+    parameters: all of a notebook's, typed as it declares; root: the folder that relative paths start from
+    """
+    for name, value in parameters.items():
+        for check in (_closed, _ranged, _finite, _spoken):
+            check(name, value)
+    for start, end in _WINDOWS:
+        if (
+            isinstance(first := parameters.get(start, ""), str)
+            and isinstance(last := parameters.get(end, ""), str)
+            and (first or last)
+        ):
+            Window.parse(first, last)
+    if isinstance(parameters.get("target"), str):
+        texts = {name: str(parameters.get(name, "")) for name in ("region", "profile", "account_id")}
+        refuse_target(target=parameters["target"], **texts | {"region": texts["region"] or "us-east-1"})
+    _there(parameters, root)
+
+
+def _closed(name: str, value: Any) -> None:
+    if name in _CHOICES and isinstance(value, type(_CHOICES[name][0])) and value not in _CHOICES[name]:
+        shown = ", ".join(str(one) or '""' for one in _CHOICES[name])
+        raise ParameterError(f"{name}: {value!r} is not one of {shown}", subject=name)
+
+
+def _ranged(name: str, value: Any) -> None:
+    if name in _RANGES and isinstance(value, int) and not isinstance(value, bool):
+        least, most = _RANGES[name]
+        if not least <= value <= most:
+            raise ParameterError(f"{name}: {value} is not between {least} and {most}", subject=name)
+
+
+def _finite(name: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ParameterError(f"{name}: {value} is no number to reckon with", subject=name)
+    money = name.endswith("_usd") and isinstance(value, int | float)
+    if (money or name.startswith("min_")) and isinstance(value, int | float) and value < 0:
+        raise ParameterError(f"{name}: {value} is below 0", subject=name)
+
+
+def _spoken(name: str, value: Any) -> None:
+    """Words with a grammar: protocols, CIDR blocks, addresses, patterns, tags."""
+    for one in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+        if isinstance(one, str) and one and name in _GRAMMARS:
+            _named(name, one, _GRAMMARS[name])
+
+
+def _named(name: str, text: str, read: Callable[[str], Any]) -> None:
+    try:
+        read(text)
+    except re.error as problem:
+        raise ParameterError(f"{name}: {text[:60]!r} is no regular expression: {problem}", subject=name) from None
+    except InputError as problem:
+        raise ParameterError(f"{name}: {problem.what}", subject=name, hint=problem.hint) from None
+
+
+def _protocol(text: str) -> Any:
+    return text.strip().lower() in ("all", "-1") or protocol_number(text)
+
+
+def _tag(text: str) -> None:
+    if ":" not in text or text.startswith(":"):
+        raise InputError(f"{text!r} is no KEY:VALUE")
+
+
+def _account(text: str) -> None:
+    if not re.fullmatch(r"[^@]*@\d{12}", text):
+        raise InputError(f"{text!r} is no PROFILE@ACCOUNT, the account with twelve digits")
+
+
+def _region(text: str) -> None:
+    refuse_target(target="sandbox", region=text)
+
+
+_GRAMMARS: Mapping[str, Callable[[str], Any]] = {
+    "protocol": _protocol,
+    "cidr": parse_cidr,
+    "addresses": parse_address,
+    "pattern": re.compile,
+    "tag": _tag,
+    "tags": _tag,
+    "others": _account,
+    "region": _region,
+    "regions": _region,
+}
+
+
+def _there(parameters: Mapping[str, Any], root: Path) -> None:
+    """Files and folders that are named have to be there."""
+    for name in (*_FILES, *_PATTERNS):
+        text = parameters.get(name, "")
+        if not isinstance(text, str) or not text or text.startswith("s3://"):
+            continue
+        path = root / Path(text).expanduser()
+        matched = name in _PATTERNS and glob.glob(str(path))  # noqa: PTH207  (a wildcard may stand in any folder of it)
+        if not (path.exists() or Path(text).exists() or matched):
+            raise ParameterError(
+                f"{name}: there is no file or folder {text!r}",
+                subject=str(path),
+                hint="relative paths start from the project's folder",
+            )
