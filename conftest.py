@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,31 @@ _HOME = pytest.StashKey[str]()
 # which start together may clash.
 _BY_TCP = re.compile(r"\.ipynb|test_lab\.py|test_show\.py|test_runbook\.py")
 _NOTEBOOKS = re.compile(r"\.ipynb|test_lab\.py|test_show\.py|notebook|runbook")
+
+# What a quick run leaves out: tests that start a sandbox, a kernel, a browser or another program, and those on many random networks.
+_SLOW = re.compile(
+    r"connect\(|import sandbox|inprocess|runbook\.run|begin\(|playwright|kernel_mirror|tshark|cli\.main|\"-m\", \"netkit\""
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--quick: what a change of a line wants (make test-quick)."""
+    parser.addoption(
+        "--quick", action="store_true", help="only tests that start no sandbox, kernel, browser or program"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """In a quick run, a file that starts any of those is not even read; a new file finds its side by itself."""
+    if not config.getoption("--quick") or collection_path.is_dir():
+        return None
+    name = collection_path.name
+    slow = (
+        collection_path.suffix == ".ipynb"
+        or name.endswith("_properties.py")
+        or (name.startswith("test_") and _SLOW.search(collection_path.read_text("utf-8")))
+    )
+    return True if slow else None
 
 
 class _ByFile(LoadScopeScheduling):

@@ -170,7 +170,9 @@ NAMES: list[tuple[dict[str, Any], set[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("plugins", "names"), NAMES, ids=lambda one: str(one)[:50])
+@pytest.mark.parametrize(
+    ("plugins", "names"), NAMES, ids=lambda one: str(sorted(one) if isinstance(one, set) else one)[:50]
+)
 def test_the_published_name(plugins: dict[str, Any], names: set[str]) -> None:
     config = collected(**plugins)
     assert set(metric_names(config)["metric"]) == names

@@ -340,7 +340,7 @@ def test_the_readme_names_every_notebook_and_nothing_that_is_not_there() -> None
     text = (ROOT / "README.md").read_text("utf-8")
     named = set(re.findall(r"notebooks/([0-9]{2}_[a-z_]+)\.ipynb", text))
     assert named == {path.stem for path in NOTEBOOKS}
-    for target in re.findall(r"^make ([a-z]+)", text, re.MULTILINE):
+    for target in re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE), target
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link
