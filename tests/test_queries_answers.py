@@ -60,6 +60,39 @@ def total(rows: list[dict[str, Any]], key: str) -> int:
     return sum(row[key] for row in rows)
 
 
+def requests(records: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
+    """The directed 5-tuples that go to the server, of records without tcp-flags, by plain counting: a port below 1024, else fan-in, else time
+    for protocols without ports, else the lower port."""
+    tuples = {(one["protocol"], one["srcaddr"], one["srcport"], one["dstaddr"], one["dstport"]) for one in records}
+    to, out = defaultdict(set), defaultdict(set)
+    first: dict[tuple[Any, ...], int] = {}
+    for protocol, source, sport, destination, dport in tuples:
+        to[protocol, destination, dport].add(sport)
+        out[protocol, source, sport].add(dport)
+    for one in records:
+        key = (one["protocol"], one["srcaddr"], one["srcport"], one["dstaddr"], one["dstport"])
+        first[key] = min(first.get(key, one["start"]), one["start"])
+
+    def many(protocol: int, source: str, sport: int, destination: str, dport: int) -> tuple[bool, bool]:
+        """Whether the destination, and whether the source, sees many ports of the other."""
+        there, here = len(to[protocol, destination, dport]), len(out[protocol, source, sport])
+        return there >= 3 and there >= 3 * here, here >= 3 and here >= 3 * there
+
+    def asks(protocol: int, source: str, sport: int, destination: str, dport: int) -> bool:
+        back = (protocol, destination, dport, source, sport)
+        if protocol not in (6, 17, 132):
+            here, there = first[protocol, source, sport, destination, dport], first.get(back)
+            return (dport, destination) < (sport, source) if here == there else there is None or here < there
+        if (sport < 1024) != (dport < 1024) and 2049 not in (sport, dport):
+            return dport < 1024
+        forward = many(protocol, source, sport, destination, dport)
+        backward = many(*back) if back in tuples else (False, False)
+        up, down = forward[0] or backward[1], forward[1] or backward[0]
+        return up if up != down else (dport, destination) < (sport, source)
+
+    return {one for one in tuples if asks(*one)}
+
+
 def rows_of(frame: Any, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in frame[list(columns)].itertuples(index=False)]
 
@@ -120,12 +153,14 @@ def test_timeline(eks: FlowLogs, records: list[dict[str, Any]]) -> None:
 def test_conversations_count_each_flow_at_one_interface(eks: FlowLogs, records: list[dict[str, Any]]) -> None:
     """Per conversation only the interface with most packets counts, so nothing is doubled and nothing else is added."""
     per: dict[tuple[Any, ...], dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0, 0]))
+    asking = requests(records)
     for one in records:
         if one["action"] != "ACCEPT":
             continue
-        outward = (one["dstport"], one["dstaddr"]) < (one["srcport"], one["srcaddr"])
+        outward = (one["protocol"], one["srcaddr"], one["srcport"], one["dstaddr"], one["dstport"]) in asking
         near, far = ("srcaddr", "dstaddr") if outward else ("dstaddr", "srcaddr")
-        sums = per[one[near], one[far], one["protocol"], min(one["srcport"], one["dstport"])][one["interface-id"]]
+        port = one["dstport"] if outward else one["srcport"]
+        sums = per[one[near], one[far], one["protocol"], port][one["interface-id"]]
         place = 0 if outward else 1
         sums[place] += one["bytes"]
         sums[place + 2] += one["packets"]

@@ -11,7 +11,10 @@ columns are those of the log, bounded by the window. Its header is made of comme
     -- aws: VpcFlowLogsTopTalkers
     -- note: what the numbers mean and do not mean
 
-Values are bound: `:name` in the text becomes `?`, in order. They are never formatted into the text.
+Values are bound: `:name` in the text becomes `?`, in order. They are never formatted into the text. A line `-- include: legs` stands
+for the text of queries/parts/legs.sql: common table expressions that several queries share.
+
+A log without log-status is asked all the same: its records with a source address are taken for OK, and FlowLogs says so.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from netkit.flowlogs.fields import COLUMNS, log_format
 Value = str | int | float
 
 _HEADER = re.compile(r"^--\s*(question|param|fields|optional|column|aws|note)\s*(\w*)\s*:\s*(.*)$")
+_INCLUDE = re.compile(r"^--\s*include\s*:\s*(\w+)\s*$")
 _PLACEHOLDER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _DTYPES = {"int": "Int64", "float": "Float64", "str": "object", "bool": "boolean"}
 _RANGES = {"int": (0, 2**53), "seconds": (1, 366 * 86400), "epoch": (0, 253402300799)}  # an epoch up to the year 9999
@@ -127,18 +131,28 @@ class Query:
 
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
         """The field names that the query needs and a log with these columns lacks."""
-        return tuple(COLUMNS[name].name for name in self.fields if name not in columns)
+        return tuple(COLUMNS[name].name for name in self.fields if name not in columns and name != "log_status")
 
     def reads(self, columns: Sequence[str]) -> list[str]:
         """The columns to read from a log with these columns: all that are needed, and the optional ones it has."""
-        return [*self.fields, *(name for name in self.optional if name in columns)]
+        needed = [name for name in self.fields if name in columns or name != "log_status"]
+        chosen = [*needed, *(name for name in self.optional if name in columns)]
+        # Without log-status the source address tells a record of traffic from one that says there was none.
+        extra = ["srcaddr"] if self._assumes_status(columns) and "srcaddr" in columns else []
+        return list(dict.fromkeys([*chosen, *extra])) or list(columns[:1])
+
+    def _assumes_status(self, columns: Sequence[str]) -> bool:
+        return "log_status" in self.fields and "log_status" not in columns
 
     def over(self, flows: str, sql: str, columns: Sequence[str]) -> str:
         """The bound text with `flows` as its first common table expression; optional columns that lack are NULL in it."""
         types = {True: "bigint", False: "varchar"}
         lacking = [name for name in self.optional if name not in columns]
         nulls = "".join(f", CAST(NULL AS {types[COLUMNS[name].numeric]}) AS {name}" for name in lacking)
-        whole = f"SELECT *{nulls} FROM (\n{flows}\n) AS present" if lacking else flows
+        if self._assumes_status(columns):
+            traffic = "CASE WHEN NULLIF(srcaddr, '-') IS NOT NULL THEN 'OK' END" if "srcaddr" in columns else "'OK'"
+            nulls += f", {traffic} AS log_status"
+        whole = f"SELECT *{nulls} FROM (\n{flows}\n) AS present" if nulls else flows
         head = f"WITH flows AS (\n{whole}\n)"
         if re.match(r"(?i)with\s", sql):
             return f"{head},\n{sql[4:].lstrip()}"
@@ -182,7 +196,9 @@ def parse_query(name: str, text: str) -> Query:
     for line in text.splitlines():
         match = _HEADER.match(line)
         if match is None:
-            if not line.startswith("--"):
+            if included := _INCLUDE.match(line):
+                body.append(_part(included[1]))
+            elif not line.startswith("--"):
                 body.append(line)
             continue
         key, word, rest = match.groups()
@@ -208,6 +224,13 @@ def parse_query(name: str, text: str) -> Query:
         notes,
         sql,
     )
+
+
+@cache
+def _part(name: str) -> str:
+    """Common table expressions that queries share, without their comment, ending in a comma."""
+    text = (resources.files("netkit.flowlogs") / "queries" / "parts" / f"{name}.sql").read_text("utf-8")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip() + ","
 
 
 @cache

@@ -9,6 +9,7 @@
 -- column packets: int | packets
 -- column bytes: int | bytes
 -- note: For logs without pkt-srcaddr and pkt-dstaddr. The ingress record shows the primary private address whatever the packet said.
+-- note: Matched by both ports, so a guess where two hosts use the same ones; what could be two addresses is left out. With the pkt- fields ask packet_rewrites.
 WITH sums AS (
   SELECT interface_id, protocol, srcaddr, dstaddr, srcport, dstport,
          SUM(packets) AS packets, SUM(bytes) AS bytes, MIN("start") AS first_seen, MAX("end") AS last_seen
@@ -16,33 +17,38 @@ WITH sums AS (
   WHERE log_status = 'OK' AND protocol IN (6, 17)
   GROUP BY interface_id, protocol, srcaddr, dstaddr, srcport, dstport
 ),
-ends AS (
-  SELECT interface_id, srcaddr AS address, COUNT(*) AS flow_count FROM sums GROUP BY interface_id, srcaddr
-  UNION ALL
-  SELECT interface_id, dstaddr AS address, COUNT(*) AS flow_count FROM sums GROUP BY interface_id, dstaddr
+-- Each flow twice: `shown` may stand for another address, `kept` is the end that both interfaces agree on.
+sides AS (
+  SELECT
+    sums.*,
+    CASE WHEN places.place = 1 THEN 'source' ELSE 'destination' END AS side,
+    CASE WHEN places.place = 1 THEN srcaddr ELSE dstaddr END AS shown,
+    CASE WHEN places.place = 1 THEN dstaddr ELSE srcaddr END AS kept
+  FROM sums
+  CROSS JOIN (VALUES (1), (2)) AS places (place)
 ),
-counted AS (SELECT interface_id, address, SUM(flow_count) AS flow_count FROM ends GROUP BY interface_id, address),
-ranked AS (
-  SELECT interface_id, address, flow_count, ROW_NUMBER() OVER (PARTITION BY interface_id ORDER BY flow_count DESC, address) AS place FROM counted
+counted AS (SELECT *, COUNT(*) OVER (PARTITION BY interface_id, shown) AS shown_count FROM sides),
+owned AS (
+  SELECT *, FIRST_VALUE(shown) OVER (PARTITION BY interface_id ORDER BY shown_count DESC, shown) AS own FROM counted
 ),
-own AS (SELECT interface_id, address FROM ranked WHERE place = 1),
-rewritten AS (
-  SELECT near.interface_id, mine.address AS own_address, far.srcaddr AS real_address, 'source' AS side, LEAST(near.srcport, near.dstport) AS port, near.packets, near.bytes, near.first_seen, near.last_seen
-  FROM sums near
-  JOIN own mine ON mine.interface_id = near.interface_id AND mine.address = near.srcaddr
-  JOIN sums far ON far.protocol = near.protocol AND far.dstaddr = near.dstaddr AND far.srcport = near.srcport AND far.dstport = near.dstport
-   AND far.interface_id <> near.interface_id AND far.srcaddr <> near.srcaddr
-  JOIN own theirs ON theirs.interface_id = far.interface_id AND theirs.address = far.dstaddr
-  WHERE near.first_seen <= far.last_seen + 60 AND far.first_seen <= near.last_seen + 60
-  UNION ALL
-  SELECT near.interface_id, mine.address, far.dstaddr, 'destination', LEAST(near.srcport, near.dstport), near.packets, near.bytes, near.first_seen, near.last_seen
-  FROM sums near
-  JOIN own mine ON mine.interface_id = near.interface_id AND mine.address = near.dstaddr
-  JOIN sums far ON far.protocol = near.protocol AND far.srcaddr = near.srcaddr AND far.srcport = near.srcport AND far.dstport = near.dstport
-   AND far.interface_id <> near.interface_id AND far.dstaddr <> near.dstaddr
-  JOIN own theirs ON theirs.interface_id = far.interface_id AND theirs.address = far.srcaddr
-  WHERE near.first_seen <= far.last_seen + 60 AND far.first_seen <= near.last_seen + 60
+faced AS (
+  SELECT
+    *,
+    COUNT(CASE WHEN kept = own THEN 1 END) OVER (PARTITION BY side, protocol, kept, srcport, dstport, shown) AS same_far,
+    MIN(CASE WHEN kept = own THEN shown END) OVER (PARTITION BY side, protocol, kept, srcport, dstport) AS far_least,
+    MAX(CASE WHEN kept = own THEN shown END) OVER (PARTITION BY side, protocol, kept, srcport, dstport) AS far_most,
+    MIN(CASE WHEN kept = own THEN first_seen END) OVER (PARTITION BY side, protocol, kept, srcport, dstport) AS far_first,
+    MAX(CASE WHEN kept = own THEN last_seen END) OVER (PARTITION BY side, protocol, kept, srcport, dstport) AS far_last
+  FROM owned
 )
-SELECT interface_id, own_address, real_address, side, port, COUNT(*) AS flow_count, CAST(SUM(packets) AS bigint) AS packets, CAST(SUM(bytes) AS bigint) AS bytes
-FROM rewritten GROUP BY interface_id, own_address, real_address, side, port
+SELECT
+  interface_id, own AS own_address, far_least AS real_address, side,
+  LEAST(srcport, dstport) AS port,
+  COUNT(*) AS flow_count,
+  CAST(SUM(packets) AS bigint) AS packets,
+  CAST(SUM(bytes) AS bigint) AS bytes
+FROM faced
+WHERE shown = own AND kept <> own AND same_far = 0 AND far_least = far_most AND far_least <> own
+  AND first_seen <= far_last + 60 AND far_first <= last_seen + 60
+GROUP BY interface_id, own, far_least, side, LEAST(srcport, dstport)
 ORDER BY flow_count DESC, interface_id, own_address, real_address, side, port

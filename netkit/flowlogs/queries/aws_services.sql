@@ -5,9 +5,12 @@
 -- column records: int | flow records
 SELECT address, aws_service, COUNT(*) AS records
 FROM (
-  SELECT pkt_srcaddr AS address, pkt_src_aws_service AS aws_service FROM flows WHERE log_status = 'OK'
-  UNION ALL
-  SELECT pkt_dstaddr AS address, pkt_dst_aws_service AS aws_service FROM flows WHERE log_status = 'OK'
+  SELECT
+    CASE WHEN place = 1 THEN pkt_srcaddr ELSE pkt_dstaddr END AS address,
+    CASE WHEN place = 1 THEN pkt_src_aws_service ELSE pkt_dst_aws_service END AS aws_service
+  FROM flows
+  CROSS JOIN (VALUES (1), (2)) AS places (place)
+  WHERE log_status = 'OK'
 ) AS ends
 WHERE COALESCE(NULLIF(aws_service, '-'), '') <> ''
 GROUP BY address, aws_service

@@ -3,11 +3,12 @@
 -- param min_bytes: int = 100000000 | bytes sent in the window that are worth a look
 -- param factor: float = 5 | times the baseline's rate
 -- param limit: int = 100 | rows at most
--- fields: interface_id srcaddr dstaddr srcport dstport protocol packets bytes start end action log_status
--- column client: str | our host (a private address): the end with the higher port
+-- fields: interface_id srcaddr dstaddr srcport dstport protocol bytes start end action log_status
+-- optional: tcp_flags
+-- column client: str | our host (a private address), which asked
 -- column server: str | an outside address
 -- column protocol: int | IANA protocol number
--- column server_port: int | the lower port
+-- column server_port: int | the server's port
 -- column interface_id: str | the interface whose counts these are
 -- column bytes_sent: int | bytes from the client in the window
 -- column baseline_bytes: int | bytes from the client in the baseline
@@ -16,42 +17,46 @@
 -- column active_hours: int | hours of the window in which it sent
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
-WITH sides AS (
+WITH everything AS (
   SELECT
-    interface_id, protocol, packets, bytes, "start", "end",
-    CASE WHEN dstport < srcport THEN srcaddr ELSE dstaddr END AS client,
-    CASE WHEN dstport < srcport THEN dstaddr ELSE srcaddr END AS server,
-    CASE WHEN dstport < srcport THEN bytes ELSE 0 END AS bytes_sent,
-    LEAST(srcport, dstport) AS server_port,
-    GREATEST(srcport, dstport) AS client_port
-  FROM flows
-  WHERE log_status = 'OK' AND action = 'ACCEPT' AND srcport <> dstport
-),
-ours AS (
-  SELECT *
-  FROM sides
-  WHERE (client LIKE '10.%' OR client LIKE '192.168.%' OR client LIKE 'fd%'
-    OR (client LIKE '172.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 16 AND 31)
-    OR (client LIKE '100.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 64 AND 127))
-),
-span AS (
-  SELECT
+    interface_id, protocol, srcaddr, dstaddr, srcport, dstport, action, log_status,
+    "start" - "start" % 3600 AS slot,
+    MAX(CASE WHEN protocol = 6 AND tcp_flags % 4 >= 2 AND tcp_flags % 32 < 16 THEN 1 ELSE 0 END) AS asks,
+    MAX(CASE WHEN protocol = 6 AND tcp_flags % 4 >= 2 AND tcp_flags % 32 >= 16 THEN 1 ELSE 0 END) AS answers,
+    SUM(CASE WHEN "start" >= :window_start THEN bytes ELSE 0 END) AS window_bytes,
+    SUM(CASE WHEN "start" < :window_start THEN bytes ELSE 0 END) AS before_bytes,
+    MIN("start") AS first_seen,
+    MIN(CASE WHEN "start" >= :window_start THEN "start" END) AS window_first,
+    MAX(CASE WHEN "start" >= :window_start THEN "end" END) AS window_last,
     GREATEST(
-      COALESCE(MAX(CASE WHEN "start" < :window_start THEN "start" END) - MIN(CASE WHEN "start" < :window_start THEN "start" END), 0), 1
+      COALESCE(
+        MAX(MAX(CASE WHEN "start" < :window_start THEN "start" END)) OVER ()
+          - MIN(MIN(CASE WHEN "start" < :window_start THEN "start" END)) OVER (), 0
+      ), 1
     ) AS baseline_s,
-    GREATEST(COALESCE(MAX("end"), 0) - :window_start, 1) AS window_s
+    GREATEST(COALESCE(MAX(MAX("end")) OVER (), 0) - :window_start, 1) AS window_s
   FROM flows
+  GROUP BY interface_id, protocol, srcaddr, dstaddr, srcport, dstport, action, log_status, "start" - "start" % 3600
 ),
+tuples AS (
+  SELECT * FROM everything WHERE log_status = 'OK' AND action = 'ACCEPT' AND srcport <> dstport
+),
+-- include: legs
 counted AS (
   SELECT
     client, server, protocol, server_port, interface_id,
-    SUM(CASE WHEN "start" >= :window_start THEN bytes_sent ELSE 0 END) AS bytes_sent,
-    SUM(CASE WHEN "start" < :window_start THEN bytes_sent ELSE 0 END) AS baseline_bytes,
-    COUNT(DISTINCT CASE WHEN "start" >= :window_start THEN "start" - "start" % 3600 END) AS active_hours,
-    MIN(CASE WHEN "start" >= :window_start THEN "start" END) AS first_seen,
-    MAX(CASE WHEN "start" >= :window_start THEN "end" END) AS last_seen
-  FROM ours
-  WHERE "start" >= :baseline_start AND NOT (server LIKE '10.%' OR server LIKE '192.168.%' OR server LIKE 'fd%'
+    SUM(CASE WHEN to_server = 1 THEN window_bytes ELSE 0 END) AS bytes_sent,
+    SUM(CASE WHEN to_server = 1 THEN before_bytes ELSE 0 END) AS baseline_bytes,
+    COUNT(DISTINCT CASE WHEN window_first IS NOT NULL THEN slot END) AS active_hours,
+    MIN(window_first) AS first_seen,
+    MAX(window_last) AS last_seen,
+    MAX(baseline_s) AS baseline_s,
+    MAX(window_s) AS window_s
+  FROM legs
+  WHERE (client LIKE '10.%' OR client LIKE '192.168.%' OR client LIKE 'fd%'
+    OR (client LIKE '172.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 16 AND 31)
+    OR (client LIKE '100.%' AND TRY_CAST(split_part(client, '.', 2) AS integer) BETWEEN 64 AND 127))
+    AND NOT (server LIKE '10.%' OR server LIKE '192.168.%' OR server LIKE 'fd%'
     OR (server LIKE '172.%' AND TRY_CAST(split_part(server, '.', 2) AS integer) BETWEEN 16 AND 31)
     OR (server LIKE '100.%' AND TRY_CAST(split_part(server, '.', 2) AS integer) BETWEEN 64 AND 127))
   GROUP BY client, server, protocol, server_port, interface_id
@@ -70,8 +75,7 @@ SELECT
   CAST(window_s AS bigint) AS window_s,
   active_hours, first_seen, last_seen
 FROM ranked
-CROSS JOIN span
 WHERE place = 1 AND bytes_sent >= :min_bytes
   AND CAST(bytes_sent AS double) / window_s >= CAST(baseline_bytes AS double) / baseline_s * :factor
-ORDER BY bytes_sent DESC, client, server, protocol, server_port
+ORDER BY ranked.bytes_sent DESC, client, server, protocol, server_port
 LIMIT :limit

@@ -16,43 +16,56 @@
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
 -- note: Behind a NAT gateway the packet's source is the gateway, so what its other clients sent to the same destination is in those rows too.
-WITH direct AS (
-  SELECT *
+WITH seen AS (
+  SELECT
+    interface_id,
+    NULLIF(flow_direction, '-') AS flow_direction,
+    srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, protocol,
+    LEAST(srcport, dstport) AS server_port,
+    action,
+    MAX(CASE
+      WHEN (srcaddr IN (:source, :destination) AND pkt_dstaddr IN (:source, :destination))
+        OR (pkt_srcaddr IN (:source, :destination) AND dstaddr IN (:source, :destination))
+        OR (pkt_srcaddr IN (:source, :destination) AND pkt_dstaddr IN (:source, :destination)) THEN 1
+      ELSE 0
+    END) AS direct,
+    SUM(packets) AS packets,
+    SUM(bytes) AS bytes,
+    MIN("start") AS first_seen,
+    MAX("end") AS last_seen
   FROM flows
   WHERE log_status = 'OK' AND (
-    (srcaddr IN (:source, :destination) AND pkt_dstaddr IN (:source, :destination))
-    OR (pkt_srcaddr IN (:source, :destination) AND dstaddr IN (:source, :destination))
+    srcaddr IN (:source, :destination) OR dstaddr IN (:source, :destination)
     OR (pkt_srcaddr IN (:source, :destination) AND pkt_dstaddr IN (:source, :destination))
   )
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 ),
-via AS (
-  SELECT srcaddr AS address FROM direct WHERE srcaddr NOT IN (:source, :destination)
-  UNION
-  SELECT dstaddr AS address FROM direct WHERE dstaddr NOT IN (:source, :destination)
+-- Both addresses of a row, one at a time: one that stands between the ends in a direct row leads on to rows beyond it.
+ends AS (
+  SELECT seen.*, places.place, CASE WHEN places.place = 1 THEN srcaddr ELSE dstaddr END AS via
+  FROM seen
+  CROSS JOIN (VALUES (1), (2)) AS places (place)
 ),
-beyond AS (
-  SELECT *
-  FROM flows
-  WHERE log_status = 'OK' AND (
-    (srcaddr IN (SELECT address FROM via) AND pkt_srcaddr = srcaddr AND dstaddr IN (:source, :destination))
-    OR (dstaddr IN (SELECT address FROM via) AND pkt_dstaddr = dstaddr AND srcaddr IN (:source, :destination))
-  )
-),
-hops AS (
-  SELECT * FROM direct
-  UNION ALL
-  SELECT * FROM beyond
+reached AS (
+  SELECT
+    *,
+    CASE
+      WHEN direct = 1 THEN 1
+      WHEN via IN (:source, :destination) THEN 0
+      WHEN MAX(direct) OVER (PARTITION BY via) = 0 THEN 0
+      WHEN place = 1 AND pkt_srcaddr = srcaddr AND dstaddr IN (:source, :destination) THEN 1
+      WHEN place = 2 AND pkt_dstaddr = dstaddr AND srcaddr IN (:source, :destination) THEN 1
+      ELSE 0
+    END AS reach
+  FROM ends
 )
 SELECT
-  interface_id,
-  NULLIF(flow_direction, '-') AS flow_direction,
-  srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, protocol,
-  LEAST(srcport, dstport) AS server_port,
-  action,
-  CAST(SUM(packets) AS bigint) AS packets,
-  CAST(SUM(bytes) AS bigint) AS bytes,
-  MIN("start") AS first_seen,
-  MAX("end") AS last_seen
-FROM hops
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+  interface_id, flow_direction, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, protocol, server_port, action,
+  CAST(MAX(packets) AS bigint) AS packets,
+  CAST(MAX(bytes) AS bigint) AS bytes,
+  MIN(first_seen) AS first_seen,
+  MAX(last_seen) AS last_seen
+FROM reached
+WHERE reach = 1
+GROUP BY interface_id, flow_direction, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, protocol, server_port, action
 ORDER BY first_seen, interface_id, flow_direction, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, protocol, server_port, action

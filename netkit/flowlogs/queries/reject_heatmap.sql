@@ -7,19 +7,13 @@
 -- column protocol: int | IANA protocol number
 -- column records: int | rejected flow records
 WITH rejected AS (
-  SELECT "start" - "start" % :bucket_s AS bucket, dstport, protocol
-  FROM flows
-  WHERE log_status = 'OK' AND action = 'REJECT'
+  SELECT bucket, dstport, protocol, COUNT(*) AS records
+  FROM (SELECT "start" - "start" % :bucket_s AS bucket, dstport, protocol FROM flows WHERE log_status = 'OK' AND action = 'REJECT') AS cut
+  GROUP BY bucket, dstport, protocol
 ),
-top AS (
-  SELECT dstport, protocol, COUNT(*) AS records
-  FROM rejected
-  GROUP BY dstport, protocol
-  ORDER BY records DESC, dstport, protocol
-  LIMIT :ports
-)
-SELECT rejected.bucket, rejected.dstport, rejected.protocol, COUNT(*) AS records
-FROM rejected
-JOIN top ON top.dstport = rejected.dstport AND top.protocol = rejected.protocol
-GROUP BY rejected.bucket, rejected.dstport, rejected.protocol
+summed AS (SELECT *, SUM(records) OVER (PARTITION BY dstport, protocol) AS port_records FROM rejected),
+ranked AS (SELECT *, DENSE_RANK() OVER (ORDER BY port_records DESC, dstport, protocol) AS place FROM summed)
+SELECT bucket, dstport, protocol, records
+FROM ranked
+WHERE place <= :ports
 ORDER BY bucket, dstport, protocol

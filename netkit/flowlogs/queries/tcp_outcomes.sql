@@ -13,34 +13,31 @@
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
 -- note: Flags are OR-ed over an aggregation interval; a connection opened before the window shows no SYN and is not counted.
-WITH ends AS (
+WITH tuples AS (
   SELECT
-    interface_id,
-    CASE WHEN dstport < srcport THEN srcaddr ELSE dstaddr END AS client,
-    CASE WHEN dstport < srcport THEN srcport ELSE dstport END AS client_port,
-    CASE WHEN dstport < srcport THEN dstaddr ELSE srcaddr END AS server,
-    LEAST(srcport, dstport) AS server_port,
-    CASE WHEN dstport < srcport THEN 1 ELSE 0 END AS to_server,
-    CASE WHEN COALESCE(tcp_flags, 0) % 4 >= 2 THEN 1 ELSE 0 END AS syn,
-    COALESCE(tcp_flags, 0) % 2 AS fin,
-    CASE WHEN COALESCE(tcp_flags, 0) % 8 >= 4 THEN 1 ELSE 0 END AS rst,
-    CASE WHEN action = 'REJECT' THEN 1 ELSE 0 END AS rejected,
-    "start", "end"
+    interface_id, protocol, srcaddr, dstaddr, srcport, dstport, action,
+    MAX(CASE WHEN protocol = 6 AND tcp_flags % 4 >= 2 AND tcp_flags % 32 < 16 THEN 1 ELSE 0 END) AS asks,
+    MAX(CASE WHEN protocol = 6 AND tcp_flags % 4 >= 2 AND tcp_flags % 32 >= 16 THEN 1 ELSE 0 END) AS answers,
+    MAX(CASE WHEN tcp_flags % 2 = 1 THEN 1 ELSE 0 END) AS fin,
+    MAX(CASE WHEN tcp_flags % 8 >= 4 THEN 1 ELSE 0 END) AS rst,
+    MIN("start") AS first_seen, MAX("end") AS last_seen
   FROM flows
-  WHERE log_status = 'OK' AND protocol = 6 AND srcport <> dstport
+  WHERE log_status = 'OK' AND protocol = 6
+  GROUP BY interface_id, protocol, srcaddr, dstaddr, srcport, dstport, action
 ),
+-- include: legs
 connections AS (
   SELECT
     interface_id, client, client_port, server, server_port,
-    MAX(to_server * syn) AS opened,
-    MAX((1 - to_server) * syn * (1 - rejected)) AS answered,
+    MAX(to_server * asks) AS opened,
+    MAX(CASE WHEN to_server = 0 AND action = 'ACCEPT' THEN answers ELSE 0 END) AS answered,
     MAX((1 - to_server) * rst) AS reset,
     MAX(1 - to_server) AS any_back,
-    MAX(rejected) AS rejected,
+    MAX(CASE WHEN action = 'REJECT' THEN 1 ELSE 0 END) AS rejected,
     MAX(fin) AS fin,
-    MIN("start") AS first_seen,
-    MAX("end") AS last_seen
-  FROM ends
+    MIN(first_seen) AS first_seen,
+    MAX(last_seen) AS last_seen
+  FROM legs
   GROUP BY interface_id, client, client_port, server, server_port
 ),
 servers AS (
