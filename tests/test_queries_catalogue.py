@@ -19,7 +19,7 @@ from netkit import flowlogs
 from netkit.core.errors import FieldError, NetkitError, QueryError
 from netkit.core.model import Window
 from netkit.flowlogs.catalog import Param, Query, catalogue, find_query, parse_query
-from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS, INVESTIGATION
+from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS, INVESTIGATION, TGW_DEFAULT
 
 QUERIES = catalogue()
 NAMES = list(QUERIES)
@@ -187,6 +187,11 @@ def bound(query: Query) -> str:
     return query.over('SELECT "version" FROM logs WHERE "start" >= ? AND "start" < ?', text, list(COLUMNS))
 
 
+def format_of(query: Query) -> tuple[str, ...]:
+    """A format that allows the query: the investigation's, or the Transit Gateway default."""
+    return INVESTIGATION if not query.missing([FIELDS[name].column for name in INVESTIGATION]) else TGW_DEFAULT
+
+
 def log_file(folder: Path, names: tuple[str, ...] = INVESTIGATION, rows: list[dict[str, Any]] | None = None) -> Path:
     path = folder / "flow.log"
     lines = [" ".join(str(row.get(name, "-")) for name in names) for row in rows or []]
@@ -279,7 +284,7 @@ def test_the_main_story_needs_only_the_default_format() -> None:
 def test_the_answers_columns_are_the_headers(name: str, tmp_path: Path) -> None:
     """Also of an empty answer, and straight from the engine, before dtypes are set."""
     query = QUERIES[name]
-    logs = flowlogs.open(log_file(tmp_path), window=WINDOW)
+    logs = flowlogs.open(log_file(tmp_path, format_of(query)), window=WINDOW)
     frame = logs.query(name, **needed(query))
     assert list(frame.columns) == list(query.columns)
     assert frame.empty
@@ -330,6 +335,12 @@ def random_rows(count: int) -> list[dict[str, Any]]:
                 "pkt-dst-aws-service": made.choice(["-", "S3"]),
                 "interface-type": "-",
             }
+            row |= {
+                "tgw-attachment-id": made.choice(["tgw-attach-1", "tgw-attach-2"]),
+                "tgw-pair-attachment-id": "tgw-attach-3",
+                "packets-lost-no-route": made.choice([0, 1]),
+                "packets-lost-blackhole": made.choice([0, 2]),
+            }
         rows.append(row)
     return rows
 
@@ -340,7 +351,7 @@ def test_the_order_of_records_does_not_matter(name: str, tmp_path: Path) -> None
     frames = []
     for number, order in enumerate((rows, rows[::-1])):
         (tmp_path / str(number)).mkdir()
-        logs = flowlogs.open(log_file(tmp_path / str(number), rows=order), window=WINDOW)
+        logs = flowlogs.open(log_file(tmp_path / str(number), format_of(QUERIES[name]), order), window=WINDOW)
         low = {param.name: 1 for param in QUERIES[name].params if param.name.startswith("min_")}
         frames.append(logs.query(name, **needed(QUERIES[name]), **low))
     pd.testing.assert_frame_equal(frames[0], frames[1])

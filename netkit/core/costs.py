@@ -21,6 +21,7 @@ PRICES_AS_OF = "2026-11-01"
 UNCONFIRMED = "prices are third-party quotes for us-east-1, not confirmed against AWS's price list"
 PRICES: dict[str, float] = {
     "athena_usd_per_tb": 5.00,
+    "cross_zone_usd_per_gb": 0.02,
     "insights_usd_per_gb": 0.005,
     "mirror_session_usd_per_hour": 0.015,
     "nat_usd_per_gb": 0.045,
@@ -48,6 +49,11 @@ def insights_cost(scanned_bytes: int, prices: Mapping[str, float] = PRICES) -> f
 def nat_cost(processed_bytes: int, prices: Mapping[str, float] = PRICES) -> float:
     """USD for bytes processed by a NAT gateway, in both directions, without its hourly price and data transfer."""
     return processed_bytes / _GB * prices["nat_usd_per_gb"]
+
+
+def cross_zone_cost(sent_bytes: int, prices: Mapping[str, float] = PRICES) -> float:
+    """USD for bytes that cross an availability zone: charged once where they leave and once where they come in, so both are in the price."""
+    return sent_bytes / _GB * prices["cross_zone_usd_per_gb"]
 
 
 def analysis_cost(analyses: int, prices: Mapping[str, float] = PRICES) -> float:

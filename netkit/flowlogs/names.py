@@ -38,7 +38,7 @@ BOOK_COLUMNS = ("address", "name", "kind", "interface_id", "primary", "subnet", 
 class Name:
     """What is known of one address.
 
-    kind: instance, interface, nat gateway, load balancer, endpoint, pod or second address, aws service, inside, internet
+    kind: instance, interface, nat gateway, gateway (another that passes traffic on), load balancer, endpoint, pod or second address, aws service, inside, internet
     primary: whether it is its interface's primary private address; False for secondary and public ones
     known_from: inventory, dns, log
     """
@@ -60,6 +60,7 @@ class AddressBook:
 
     def __init__(self, names: Iterable[Name] = (), *, networks: Sequence[str] = ()) -> None:
         self._names: dict[str, Name] = {}
+        self._own: dict[str, set[str]] = {}
         self._networks: list[Network] = [parse_cidr(cidr) for cidr in networks]
         for name in names:
             self.add(name)
@@ -67,6 +68,10 @@ class AddressBook:
     def add(self, name: Name) -> None:
         """Take a name in, unless the address already has a better one: what was added first stays."""
         self._names.setdefault(name.address, name)
+        if name.interface_id:
+            self._own.setdefault(name.interface_id, set()).add(name.address)
+            if (block := _vpc_block(name.address)) and block not in self._networks:
+                self._networks.append(block)
 
     def get(self, address: str) -> Name:
         """What is known of an address; an address nobody named is "inside" or "internet"."""
@@ -91,6 +96,31 @@ class AddressBook:
             return False
         return not is_public(address) or any(parsed.version == net.version and parsed in net for net in self._networks)
 
+    def owns(self, interface: str, address: str) -> bool:
+        """Whether an address is known to be one of an interface's own."""
+        return address in self._own.get(str(interface), ())
+
+    def sides(self, source: str, destination: str) -> tuple[str, str]:
+        """Whose the ends of one record are: inside, outside, or unknown.
+
+        An IPv6 address that is in no known block can be ours all the same, in another VPC: only an inventory tells. One end of every record is
+        the interface's own, so two addresses of one VPC block (a /56, VPC guide, "IPv6 VPC CIDR blocks") are both inside.
+        """
+        block = _vpc_block(source)
+        if block is not None and block == _vpc_block(destination):
+            return "inside", "inside"
+        return self._side(source), self._side(destination)
+
+    def _side(self, address: str) -> str:
+        if self.is_inside(address):
+            return "inside"
+        known = self._names.get(address)
+        foreign = known is not None and known.kind in ("internet", "aws service")
+        return "outside" if ":" not in address or foreign or self._inventory() else "unknown"
+
+    def _inventory(self) -> bool:
+        return any(name.known_from == "inventory" for name in self._names.values())
+
     def group(self, address: str) -> str:
         """The group that a person thinks in: the subnet, the role of a gateway, the AWS service, or the internet."""
         known = self.get(address)
@@ -104,7 +134,7 @@ class AddressBook:
 
     def stands_in(self, address: str) -> bool:
         """Whether the address belongs to something that passes on other hosts' traffic (NAT gateway, load balancer)."""
-        return self.get(address).kind in ("nat gateway", "load balancer")
+        return self.get(address).kind in ("nat gateway", "load balancer", "gateway")
 
     def frame(self) -> pd.DataFrame:
         """All names, one row an address: address, name, kind, interface_id, primary, subnet, known_from."""
@@ -120,6 +150,15 @@ class AddressBook:
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _vpc_block(address: str) -> Network | None:
+    """The /56 around a public IPv6 address, which is what AWS gives a VPC; None for any other address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return ipaddress.ip_network((address, 56), strict=False) if parsed.version == 6 and is_public(address) else None
 
 
 def _network_of(address: str) -> str:
@@ -195,44 +234,63 @@ def from_services(services: pd.DataFrame) -> list[Name]:
     return [Name(str(row["address"]), str(row["aws_service"]), "aws service") for row in rows]
 
 
-def from_log(own: pd.DataFrame, rewrites: pd.DataFrame) -> list[Name]:
+def from_log(own: pd.DataFrame, rewrites: pd.DataFrame, checks: pd.DataFrame | None = None) -> list[Name]:
     """Names that the log itself gives away, for files that come without an account.
 
-    own       query interface_addresses: interface_id, own_address
-    rewrites  query address_rewrites: interface_id, own_address, real_address, side, flows
+    own       query interface_addresses: interface_id, own_address, sure
+    rewrites  query address_rewrites or packet_rewrites: interface_id, own_address, real_address, side
+    checks    query health_checks: interface_id, client
 
     An interface that shows its own address where the host at the other end shows many public ones (side "source") stands
     in for them: a NAT gateway. One that shows its own address where the sender sent to another private one (side
-    "destination") carries that address as a secondary one, as Kubernetes nodes do for pods.
+    "destination") carries that address as a secondary one, as Kubernetes nodes do for pods; where that other address is another
+    interface's own it is a gateway's interface, and carries nothing. Health checks to one NodePort of several hosts, at a fixed beat, are a load
+    balancer's (Elastic Load Balancing guide, "Health checks for Network Load Balancer target groups").
     """
-    standing = rewrites[rewrites["side"] == "source"]
-    peers: dict[str, set[str]] = {}
-    for row in standing.to_dict("records"):
-        if is_public(str(row["real_address"])):
-            peers.setdefault(str(row["interface_id"]), set()).add(str(row["real_address"]))
-    gateways = {interface for interface, addresses in peers.items() if len(addresses) >= 3}
+    sure = own[own["sure"] == 1] if "sure" in own else own
+    owners = dict(zip(sure["own_address"], sure["interface_id"], strict=True))
+    gateways, relays = _standing(rewrites, owners)
+    balancers = set() if checks is None else set(zip(checks["interface_id"], checks["client"], strict=True))
     names = []
-    for row in own.to_dict("records"):
+    for row in sure.to_dict("records"):
         interface, address = str(row["interface_id"]), str(row["own_address"])
-        gateway = interface in gateways
-        names.append(
-            Name(
-                address,
-                f"NAT gateway at {interface}" if gateway else "",
-                "nat gateway" if gateway else "interface",
-                interface,
-            )
-        )
-    for row in rewrites[rewrites["side"] == "destination"].to_dict("records"):
+        if interface in gateways:
+            names.append(Name(address, f"NAT gateway at {interface}", "nat gateway", interface))
+        elif interface in relays:
+            names.append(Name(address, f"gateway at {interface}", "gateway", interface))
+        elif (interface, address) in balancers:
+            names.append(Name(address, f"load balancer at {interface}", "load balancer", interface))
+        else:
+            names.append(Name(address, "", "interface", interface))
+    carried = rewrites[(rewrites["side"] == "destination") & ~rewrites["interface_id"].isin(gateways | relays)]
+    for row in carried.to_dict("records"):
         second = str(row["real_address"])
-        if not is_public(second):
-            names.append(
-                Name(
-                    second,
-                    f"behind {row['own_address']}",
-                    "pod or second address",
-                    str(row["interface_id"]),
-                    primary=False,
-                )
-            )
+        # With the pkt- fields only an instance's interface is known to carry what it shows another address for.
+        known = "managed" not in row or row["managed"] == 0
+        if known and not is_public(second) and second not in owners:
+            kind = "pod or second address"
+            names.append(Name(second, f"behind {row['own_address']}", kind, str(row["interface_id"]), primary=False))
     return names
+
+
+def _standing(rewrites: pd.DataFrame, owners: Mapping[str, str]) -> tuple[set[str], set[str]]:
+    """The interfaces of NAT gateways (they stand in for three or more public addresses), and of other gateways.
+
+    With the pkt- fields (query packet_rewrites) an interface without an instance that shows its own address for others is a gateway's, and so is one
+    that shows it for an address that another interface has.
+    """
+    public: dict[str, set[str]] = {}
+    relays: set[str] = set()
+    typed: dict[str, str] = {}
+    for row in rewrites.to_dict("records"):
+        interface, real = str(row["interface_id"]), str(row["real_address"])
+        if row["side"] == "source" and is_public(real):
+            public.setdefault(interface, set()).add(real)
+        if "managed" in row and (row["managed"] == 1 or owners.get(real, interface) != interface):
+            relays.add(interface)
+        if row.get("type"):
+            typed[interface] = str(row["type"])
+    gateways = {interface for interface, addresses in public.items() if len(addresses) >= 3}
+    gateways = {one for one in gateways if typed.get(one, "nat_gateway") == "nat_gateway"}
+    gateways |= {one for one, kind in typed.items() if kind == "nat_gateway"}
+    return gateways, relays - gateways

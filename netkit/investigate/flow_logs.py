@@ -19,7 +19,8 @@ from netkit.flowlogs import read
 from netkit.flowlogs.catalog import catalogue, find_query
 from netkit.flowlogs.engines import FlowLogs, open_logs
 from netkit.flowlogs.fields import COLUMNS
-from netkit.flowlogs.findings import Trust, counted, find_gaps, order_hops
+from netkit.flowlogs.findings import Trust, counted, few_rejects, few_replies, find_gaps, looked_for, order_hops
+from netkit.flowlogs.findings import cross_zone as zones_crossed
 from netkit.flowlogs.names import AddressBook, from_dns, from_inventory, from_log, from_services
 from netkit.flowlogs.table import FlowLogSpec
 
@@ -37,7 +38,7 @@ def address_book(
     vpc_id         the VPC whose inventory names them; "" takes the one that the log's interfaces are in
     resolver_logs  a file of Route 53 Resolver query logs (JSON lines, gzip or plain)
     """
-    own = logs.query("interface_addresses")
+    own = answer(logs, "interface_addresses")
     book = AddressBook()
     if session is not None:
         interfaces, _ = read.interfaces(session, vpc_id=vpc_id)
@@ -50,20 +51,24 @@ def address_book(
     if "aws_services" in logs.names():
         for name in from_services(logs.query("aws_services")):
             book.add(name)
-    for name in from_log(own, rewrites(logs, book)):
+    known = any(name.known_from == "inventory" for name in book.names())
+    checks = find_query("health_checks").typed(pd.DataFrame()) if known else answer(logs, "health_checks")
+    for name in from_log(own, rewrites(logs, book), checks):
         book.add(name)
     return book
 
 
 def rewrites(logs: FlowLogs, book: AddressBook | None = None) -> pd.DataFrame:
-    """Where an interface shows its own address for another one (query address_rewrites).
+    """Where an interface shows its own address for another one: query packet_rewrites, and address_rewrites for logs without the pkt- fields.
 
-    Without an inventory the log's own evidence is all there is; with one the search, which joins the log with itself, is
-    not needed and an empty frame comes back.
+    Without an inventory the log's own evidence is all there is; with one the search is not needed and an empty frame comes back.
     """
     if book is not None and any(name.known_from == "inventory" for name in book.names()):
         return pd.DataFrame(columns=list(_NO_REWRITES))
-    return logs.query("address_rewrites")
+    names = logs.names()
+    if "packet_rewrites" in names:
+        return logs.query("packet_rewrites")
+    return answer(logs, "address_rewrites")
 
 
 def resolver_answers(path: Path) -> pd.DataFrame:
@@ -92,10 +97,17 @@ def trust(logs: FlowLogs, *, bucket_s: int = 600) -> tuple[Trust, pd.DataFrame]:
 
     bucket_s: seconds a bucket, not below the aggregation interval
     """
-    buckets = logs.query("time_gaps", bucket_s=bucket_s)
+    transit = "time_gaps" not in logs.names()
+    buckets = answer(logs, "tgw_time_gaps" if transit else "time_gaps", bucket_s=bucket_s)
     settled = datetime.now(UTC).timestamp() - DELIVERY_S
     gaps = find_gaps(buckets, logs.window, bucket_s, until=settled - bucket_s)
-    return Trust(logs.window, logs.coverage_rows(), gaps), buckets
+    counts = buckets.groupby("interface_id")["ok"].sum()
+    total = int(counts.sum())
+    busy = {str(one): int(count) / total for one, count in counts.items()} if total else {}
+    statuses = "log-status" in logs.fields
+    seen = logs.coverage().dropna(subset=["first_seen"])
+    records = (int(seen["first_seen"].min()), int(seen["last_seen"].max())) if len(seen) else None
+    return Trust(logs.window, logs.coverage_rows(), gaps, busy, records, statuses, logs.source), buckets
 
 
 def scans(
@@ -106,7 +118,7 @@ def scans(
     reached: accepted records that came to a host. The interface of a NAT gateway accepts what strangers send it, and the
     gateway drops it, so that is not reach.
     """
-    found = logs.query("port_scan", min_ports=min_ports, limit=most)
+    found = answer(logs, "port_scan", min_ports=min_ports, limit=most)
     probes = [logs.query("scan_probes", source=source) for source in found["srcaddr"]]
     reached = [
         sum(
@@ -116,7 +128,10 @@ def scans(
         for one in probes
     ]
     tried = pd.concat(probes, ignore_index=True) if probes else find_query("scan_probes").typed(pd.DataFrame())
-    return found.assign(reached=pd.Series(reached, index=found.index, dtype="int64")), tried
+    named = found.assign(reached=pd.Series(reached, index=found.index, dtype="int64"))
+    named.attrs.update(found.attrs)
+    tried.attrs.update(found.attrs)
+    return named, tried
 
 
 def answer(logs: FlowLogs, name: str, **parameters: Any) -> pd.DataFrame:
@@ -149,7 +164,7 @@ def against_baseline(logs: FlowLogs, name: str, baseline_start: str, **parameter
     if not baseline_start:
         return find_query(name).typed(pd.DataFrame())
     start = Window.parse(baseline_start, f"{logs.window.start:%Y-%m-%dT%H:%M:%SZ}").epoch()[0]
-    return logs.query(name, baseline_start=start, **parameters)
+    return answer(logs, name, baseline_start=start, **parameters)
 
 
 def hops(logs: FlowLogs, book: AddressBook, source: str, destination: str) -> pd.DataFrame:
@@ -158,7 +173,75 @@ def hops(logs: FlowLogs, book: AddressBook, source: str, destination: str) -> pd
     Follows the packet's own addresses where the log has them (query flow_hops), otherwise what is left (pair_flows).
     """
     name = "flow_hops" if "flow_hops" in logs.names() else "pair_flows"
-    return order_hops(logs.query(name, source=source, destination=destination), book, source)
+    found = (
+        answer(logs, name, source=source, destination=destination)
+        if source and destination
+        else find_query(name).typed(pd.DataFrame())
+    )
+    ordered = order_hops(found, book, source)
+    ordered.attrs.update(found.attrs)
+    return ordered
+
+
+def host_bytes(logs: FlowLogs, book: AddressBook, host: str) -> pd.DataFrame:
+    """Bytes between one host and each peer, each counted once (query host_bytes), without what NAT gateways and other gateways repeat.
+
+    For logs without interface-type and the pkt- fields the book's own evidence of who is a gateway is all there is.
+    """
+    found = answer(logs, "host_bytes", host=host)
+    ours = [not book.stands_in(peer) for peer in found["peer"]]
+    kept = found[pd.Series(ours, index=found.index, dtype=bool)].reset_index(drop=True)
+    kept.attrs.update(found.attrs)
+    return kept
+
+
+def cross_zone(logs: FlowLogs, zones: dict[str, str] | None = None) -> pd.DataFrame:
+    """Traffic between availability zones and its cost about: query cross_zone_traffic where the log has az-id, else by the subnets' zones.
+
+    zones: subnet (CIDR) to zone, for logs without az-id. Raises InputError for what is no CIDR block, SourceError where neither is there.
+    """
+    if zones:
+        return zones_crossed(logs.query("conversations"), zones)
+    if "cross_zone_traffic" not in logs.names():
+        raise SourceError(
+            "this log has no az-id, so that zones are not known",
+            subject=logs.source,
+            hint='give zones={"10.0.1.0/24": "use1-az1", …}',
+        )
+    return logs.query("cross_zone_traffic")
+
+
+def gone_interfaces(logs: FlowLogs, session: Session | None = None, *, quiet_s: int = 600) -> pd.DataFrame:
+    """Traffic to addresses that fell silent (query silent_targets), with `gone`: 1 where no interface of the account has the address any more.
+
+    gone is none where there is no account to ask, or the read was denied: then silence is all that is known.
+    """
+    found = logs.query("silent_targets", quiet_s=quiet_s)
+    gone: list[int | None] = [None] * len(found)
+    if session is not None and len(found):
+        interfaces, seen = read.interfaces(session)
+        if all(row.state == "ok" for row in seen):
+            names = {name.address for name in from_inventory(interfaces)}
+            gone = [int(address not in names) for address in found["address"]]
+    return found.assign(gone=pd.Series(gone, index=found.index, dtype="Int64"))
+
+
+def looked(
+    asked: dict[str, pd.DataFrame], *, min_ports: int, min_hosts: int, min_egress_bytes: int, baseline: bool
+) -> dict[str, str]:
+    """What was looked for, by code, with the thresholds of the queries in words (findings.looked_for)."""
+    thresholds = {
+        "FLOW-PORT-SCAN": f"{min_ports} refused ports or more",
+        "FLOW-HOST-SWEEP": f"{min_hosts} refusing hosts or more",
+        "FLOW-LOGIN-GUESSING": "60 short connections or more",
+        "FLOW-EGRESS-SPIKE": f"{min_egress_bytes:,} bytes or more",
+    }
+    return looked_for(asked, thresholds, baseline=baseline)
+
+
+def below(clusters: pd.DataFrame, paths: pd.DataFrame, book: AddressBook) -> dict[str, str]:
+    """What was seen and is no finding, in words by code: it is listed, and never called absent."""
+    return {"FLOW-REJECT-CLUSTER": few_rejects(clusters), "FLOW-RETURN-PATH-DEAD": few_replies(paths, book)}
 
 
 def unlogged(session: Session | None, book: AddressBook, vpc_id: str = "") -> tuple[list[str], tuple[Coverage, ...]]:
