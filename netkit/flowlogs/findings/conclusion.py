@@ -51,7 +51,7 @@ def conclude(
 
     baseline  whether there was one; without it nobody looked for new talkers and egress spikes
     looked    looked_for(…); without it all that netkit looks for in VPC flow logs
-    below     what was seen and is under the threshold of a finding, in words, by code: it is listed (FLOW-BELOW-THRESHOLD), and never called absent
+    below     what was seen and is under the threshold of a finding, in words, by code: it is listed, and never called absent
     """
     usual = {
         code: words
@@ -63,28 +63,27 @@ def conclude(
     codes = {one.code for one in findings}
     absent = [text for code, text in words.items() if code not in codes and code not in few]
     ranked = sorted(findings, key=lambda one: -SEVERITIES.index(one.severity))
-    closing = [
-        *([_below(trust, few)] if few else []),
-        *([nothing_found(trust, absent)] if absent and not trust.elsewhere else []),
-    ]
-    return [*ranked, *closing]
+    if trust.elsewhere or not (absent or few):
+        return ranked
+    return [*ranked, nothing_found(trust, absent, few)]
 
 
-def _below(trust: Trust, few: Mapping[str, str]) -> Finding:
+def nothing_found(trust: Trust, looked: Sequence[str], few: Mapping[str, str] | None = None) -> Finding:
+    """FLOW-NOTHING-FOUND: what was looked for and not found; refuted only as far as the whole window was seen.
+
+    few: what was seen and is under the threshold of a finding, in words by code: it is listed, and not among what is refuted
+    """
     whole = trust.all()
-    status: Status = "confirmed" if whole.state == "ok" else "inconclusive"
-    claim = f"Seen, and under the threshold of a finding: {'; '.join(few.values())}"
-    step = flow_command(trust.source, action="REJECT")
-    return Finding("FLOW-BELOW-THRESHOLD", status, "info", (), claim, dict(few), (NEVER_LOGGED,), (whole,), step)
-
-
-def nothing_found(trust: Trust, looked: Sequence[str]) -> Finding:
-    """FLOW-NOTHING-FOUND: what was looked for and not found; refuted only as far as the whole window was seen."""
-    whole = trust.all()
-    status: Status = "refuted" if whole.state == "ok" else "inconclusive"
-    claim = f"Looked for {listed(looked, 9)} and found none in {trust.window}"
-    if status == "inconclusive":
+    status: Status = "refuted" if whole.state == "ok" and looked else "inconclusive"
+    claim = (
+        f"Looked for {listed(looked, 9)} and found none in {trust.window}"
+        if looked
+        else f"No finding in {trust.window}"
+    )
+    if whole.state != "ok":
         claim += f", as far as the log can be seen ({whole.note or whole.state})"
+    if few:
+        claim += f". There was, though less than a finding needs: {'; '.join(few.values())}"
     step = flow_command(trust.source, window_start="last 24h", window_end="")
-    evidence = {"looked_for": list(looked)}
+    evidence = {"looked_for": list(looked), "below_threshold": dict(few or {})}
     return Finding("FLOW-NOTHING-FOUND", status, "info", (), claim, evidence, (NEVER_LOGGED,), (whole,), step)

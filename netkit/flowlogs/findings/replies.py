@@ -100,7 +100,7 @@ def _finding(rows: pd.DataFrame, side: str, book: AddressBook, trust: Trust) -> 
     )
     acl = _SIDES.get(side, "network ACL of its subnet")
     claim = (
-        f"{listed(map(book.label, clients))} asks {listed(map(book.label, servers))} on {where}, and the replies of {of} are rejected at "
+        f"{listed(map(book.label, clients))} {'asks' if len(clients) == 1 else 'ask'} {listed(map(book.label, servers))} on {where}, and the replies of {of} are rejected at "
         f"{'the ' + side + chr(39) + 's own interface' if side else 'the interface'} {interface}: {counted(lost, 'packet')}, {clock(first)} to {clock(last)}: the {acl}, "
         "since security groups are stateful"
     )

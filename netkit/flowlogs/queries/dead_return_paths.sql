@@ -14,9 +14,9 @@
 -- column replies_rejected: int | rejected reply packets
 -- column replies_accepted: int | accepted reply packets of the same connections
 -- column client_dead: int | dead connections of this client at this interface, whichever the server
--- column client_answered: int | connections of this client at this interface that were answered, whichever the server
+-- column client_answered: int | connections of this client at this interface that were answered since its first dead one, whichever the server
 -- column server_dead: int | dead connections of this server and port at this interface, whichever the client
--- column server_answered: int | connections of this server and port at this interface that were answered
+-- column server_answered: int | connections of this server and port at this interface that were answered since its first dead one
 -- column first_seen: int | Unix seconds
 -- column last_seen: int | Unix seconds
 -- note: Security groups are stateful, so a rejected reply means a network ACL (Amazon VPC User Guide, Flow log record examples).
@@ -47,6 +47,7 @@ connections AS (
     MAX(flagless) AS flagless,
     MAX(CASE WHEN to_server = 0 AND action = 'REJECT' THEN NULLIF(flow_direction, '-') END) AS back_direction,
     MAX(CASE WHEN to_server = 1 AND action = 'REJECT' THEN NULLIF(flow_direction, '-') END) AS there_direction,
+    MIN(first_seen) AS began,
     MIN(CASE WHEN action = 'REJECT' THEN first_seen END) AS first_seen,
     MAX(CASE WHEN action = 'REJECT' THEN last_seen END) AS last_seen
   FROM legs
@@ -69,31 +70,46 @@ judged_connections AS (
     CASE WHEN swap = 1 THEN back_accepted ELSE there_accepted END AS requested,
     CASE WHEN protocol NOT IN (6, 17, 132) OR asked = 1 OR answer_rejected = 1 THEN 1 ELSE 0 END AS sure,
     CASE WHEN protocol = 6 AND flagless = 0 AND asked = 0 AND answer_rejected = 0 THEN 1 ELSE 0 END AS remnant,
-    first_seen, last_seen
+    began, first_seen, last_seen
   FROM facing
+),
+marked AS (
+  SELECT
+    *,
+    CASE WHEN requested > 0 AND rejected > 0 AND passed = 0 AND remnant = 0 THEN 1 ELSE 0 END AS is_dead,
+    CASE WHEN requested > 0 AND passed > 0 THEN 1 ELSE 0 END AS is_answered
+  FROM judged_connections
+),
+since AS (
+  SELECT
+    *,
+    MIN(CASE WHEN is_dead = 1 THEN began END) OVER (PARTITION BY interface_id, protocol, client) AS client_since,
+    MIN(CASE WHEN is_dead = 1 THEN began END) OVER (PARTITION BY interface_id, protocol, server, server_port) AS server_since
+  FROM marked
 ),
 pairs AS (
   SELECT
     interface_id, client, server, protocol, server_port,
     MAX(CASE WHEN rejected > 0 THEN reply_direction END) AS reply_direction,
     SUM(CASE WHEN requested > 0 AND rejected > 0 THEN 1 ELSE 0 END) AS connections,
-    SUM(CASE WHEN requested > 0 AND rejected > 0 AND passed = 0 AND remnant = 0 THEN 1 ELSE 0 END) AS dead,
-    SUM(CASE WHEN requested > 0 AND rejected > 0 AND passed = 0 AND remnant = 0 THEN sure ELSE 0 END) AS proven,
-    SUM(CASE WHEN requested > 0 AND passed > 0 THEN 1 ELSE 0 END) AS answered,
+    SUM(is_dead) AS dead,
+    SUM(is_dead * sure) AS proven,
+    SUM(CASE WHEN began >= client_since THEN is_answered ELSE 0 END) AS answered_client,
+    SUM(CASE WHEN began >= server_since THEN is_answered ELSE 0 END) AS answered_server,
     SUM(CASE WHEN requested > 0 AND rejected > 0 THEN rejected ELSE 0 END) AS replies_rejected,
     SUM(CASE WHEN requested > 0 AND rejected > 0 THEN passed ELSE 0 END) AS replies_accepted,
     MIN(CASE WHEN requested > 0 AND rejected > 0 THEN first_seen END) AS first_seen,
     MAX(CASE WHEN requested > 0 AND rejected > 0 THEN last_seen END) AS last_seen
-  FROM judged_connections
+  FROM since
   GROUP BY interface_id, client, server, protocol, server_port
 ),
 summed AS (
   SELECT
     *,
     SUM(dead) OVER (PARTITION BY interface_id, protocol, client) AS client_dead,
-    SUM(answered) OVER (PARTITION BY interface_id, protocol, client) AS client_answered,
+    SUM(answered_client) OVER (PARTITION BY interface_id, protocol, client) AS client_answered,
     SUM(dead) OVER (PARTITION BY interface_id, protocol, server, server_port) AS server_dead,
-    SUM(answered) OVER (PARTITION BY interface_id, protocol, server, server_port) AS server_answered
+    SUM(answered_server) OVER (PARTITION BY interface_id, protocol, server, server_port) AS server_answered
   FROM pairs
 )
 SELECT
