@@ -11,12 +11,23 @@ from typing import Any
 import pandas as pd
 
 from netkit.core.model import Coverage, Finding, Severity, Status
-from netkit.incident import observe_config, observe_dns, observe_flows, observe_metrics, observe_others, observe_timers
+from netkit.incident import (
+    observe_config,
+    observe_dns,
+    observe_flows,
+    observe_hosts,
+    observe_metrics,
+    observe_network,
+    observe_others,
+    observe_packets,
+    observe_timers,
+)
 from netkit.incident.atoms import Observation, frame, once
-from netkit.incident.blame import change_of
+from netkit.incident.blame import change_of, related
+from netkit.incident.derive import derive
 from netkit.incident.evidence import Evidence, read_folder
 from netkit.incident.faults import INSUFFICIENT, NOT_THE_NETWORK, catalogue
-from netkit.incident.rank import Hypothesis, Ranked, rank
+from netkit.incident.rank import SURE, Hypothesis, Ranked, rank
 from netkit.incident.scene import Scene
 
 RANKED_COLUMNS = ("rank", "fault", "resource", "since", "actor", "standing", "points", "why", "against")
@@ -29,7 +40,29 @@ _SYSTEM_OF = {
     "t": "cloudtrail",
     "o": "firewall",
 }
-_OBSERVERS = (observe_config, observe_flows, observe_metrics, observe_dns, observe_others, observe_timers)
+_OBSERVERS = (
+    *(
+        observe_config,
+        observe_network,
+        observe_flows,
+        observe_hosts,
+        observe_timers,
+        observe_packets,
+        observe_metrics,
+        observe_dns,
+    ),
+    observe_others,
+)
+# Faults whose resource is no component of the path: a name, a zone, an address, an event, a subnet that is full.
+_ELSEWHERE = (
+    "dns-",
+    "provider-event",
+    "no-such-address",
+    "subnet-addresses-exhausted",
+    "dx-down",
+    "bgp-prefix-limit",
+    "vpn-",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +110,7 @@ def investigate(
 def answer(scene: Scene) -> Answer:
     """The answer to a scene's question."""
     observations = list(once(observe(scene)).values())
+    observations = list(once([*observations, *derive(scene, observations)]).values())
     rows = rank(hypotheses(scene, observations), observations, catalogue())
     return Answer(findings(scene, rows, observations), _ranked(rows), frame(observations), scene, tuple(rows))
 
@@ -147,9 +181,15 @@ def hypotheses(scene: Scene, observations: Sequence[Observation]) -> Iterator[Hy
         subjects = {
             one.subject for one in observations if one.atom in fault.decides and one.state == "seen" and one.subject
         }
+        subjects = {one for one in subjects if code.startswith(_ELSEWHERE) or _passes(scene, one)}
         for resource in sorted({one for one in subjects if fault.kind in one} or subjects):
             yield _suspect(scene, code, resource, observations)
     yield Hypothesis(NOT_THE_NETWORK, "")
+
+
+def _passes(scene: Scene, resource: str) -> bool:
+    """Whether a resource, or something that belongs to it, is on the question's path."""
+    return bool(related(scene, resource) & scene.components)
 
 
 def _suspect(scene: Scene, code: str, resource: str, observations: Sequence[Observation]) -> Hypothesis:
@@ -193,7 +233,7 @@ def findings(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observ
     causes = [row for row in rows if row.hypothesis.fault != NOT_THE_NETWORK and row.decided and row.points > 0]
     healthy = next(row for row in rows if row.hypothesis.fault == NOT_THE_NETWORK)
     made = [_cause(scene, row, number) for number, row in enumerate(causes, start=1)]
-    if causes and causes[0].points >= healthy.points:
+    if causes and (causes[0].points >= healthy.points or (causes[0].points >= SURE and not causes[0].against)):
         return made
     if healthy.decided or _healthy(observations):
         return [_not_network(scene, healthy)]

@@ -66,12 +66,15 @@ def _zoned(taken: Taken, name: str) -> set[str]:
 
 
 def _inspected(taken: Taken, found: set[str]) -> set[str]:
-    """The policy of a firewall and the rule groups of that policy."""
-    policies = {
-        str(held.get("FirewallPolicyArn", ""))
+    """The endpoints and the policy of a firewall, and the rule groups of that policy."""
+    held = [
+        record
         for _, record in taken.snapshot.records("Firewalls")
-        if (held := record.get("Firewall") or {}).get("FirewallArn") in found
-    }
+        if (record.get("Firewall") or {}).get("FirewallArn") in found
+    ]
+    policies = {str(record["Firewall"].get("FirewallPolicyArn", "")) for record in held}
+    states = [one for record in held for one in ((record.get("FirewallStatus") or {}).get("SyncStates") or {}).values()]
+    endpoints = {str((one.get("Attachment") or {}).get("EndpointId", "")) for one in states}
     groups = {
         str(one.get("ResourceArn", ""))
         for _, record in taken.snapshot.records("FirewallPolicies")
@@ -79,7 +82,7 @@ def _inspected(taken: Taken, found: set[str]) -> set[str]:
         for kind in ("StatefulRuleGroupReferences", "StatelessRuleGroupReferences")
         for one in (record.get("FirewallPolicy") or {}).get(kind) or ()
     }
-    return policies | groups
+    return (policies | groups | endpoints) - {""}
 
 
 def under(name: str, zone: str) -> bool:

@@ -6,16 +6,12 @@ The trace speaks in AWS's explanation codes; here a blocker becomes a fault of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
-from netkit.core.errors import InputError
 from netkit.core.model import Blocker, Verdict
 from netkit.incident.atoms import Observation
 from netkit.incident.scene import Scene
-from netkit.reach.engine.trace import trace
 from netkit.reach.network.network import Network, network_of
-from netkit.reach.network.snapshot import Snapshot
 
 # Faults that the trace decides by itself, so that an open path is evidence against each of them.
 DECIDED = (
@@ -33,28 +29,13 @@ DECIDED = (
 )
 
 
-def verdict_of(scene: Scene, snapshot: Snapshot) -> Verdict | None:
-    """The trace of the question over one snapshot; None where the question cannot be asked of it (an end is not there)."""
-    asked = scene.question
-    try:
-        return trace(
-            snapshot,
-            source=asked.source,
-            destination=asked.destination,
-            protocol=asked.protocol,
-            port=asked.port or None,
-        )
-    except InputError:
-        return None
-
-
 def observe(scene: Scene) -> Iterator[Observation]:
     """c-path-open, and c-<fault> of each place that blocks, in the newest snapshot that is of the trouble."""
     if not scene.snapshots:
         yield Observation("c-path-open", "", "could-not-see", "there is no snapshot")
         return
     then = scene.snapshots[-1]
-    verdict = verdict_of(scene, then.snapshot)
+    verdict = scene.verdicts[-1]
     stamp = f"snapshot of {then.time:%Y-%m-%dT%H:%M:%SZ}"
     if verdict is None:
         yield Observation(
@@ -274,8 +255,3 @@ def _propagations(network: Network, table: str) -> set[str]:
                 if one.get("State", "enabled") == "enabled"
             }
     return found
-
-
-def as_of(scene: Scene) -> datetime | None:
-    """The time of the snapshot that the configuration's atoms are of."""
-    return scene.snapshots[-1].time if scene.snapshots else None

@@ -29,8 +29,20 @@ def observe(scene: Scene) -> Iterator[Observation]:
         if ours or scene.source.instances
         else frame
     )
-    for name, queries in own.groupby("name", sort=True):
-        yield from _of_name(scene, str(name), queries)
+    yield from _names(scene, own)
+
+
+def _names(scene: Scene, own: pd.DataFrame) -> Iterator[Observation]:
+    """The atoms of each name, and whether any name fails at all."""
+    found = [one for name, queries in own.groupby("name", sort=True) for one in _of_name(scene, str(name), queries)]
+    yield from found
+    first = min((one.since for one in found if one.since is not None), default=None)
+    says = (
+        "; ".join(dict.fromkeys(one.says for one in found))
+        if found
+        else "every name that the source asks for is answered as before"
+    )
+    yield Observation("d-name-fails", "", "seen" if found else "seen-not", says, first)
 
 
 def _of_name(scene: Scene, name: str, queries: pd.DataFrame) -> Iterator[Observation]:

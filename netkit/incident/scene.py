@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from netkit.core.errors import InputError
+from netkit.core.model import Verdict
 from netkit.core.net import protocol_number
 from netkit.incident.evidence import Evidence, Question, Taken
+from netkit.reach.engine.trace import trace
 from netkit.reach.network.ends import End, find_end
 from netkit.reach.network.network import Network, network_of
 from netkit.reach.network.records import Interface
@@ -136,6 +138,50 @@ class Scene:
     def own_addresses(self) -> dict[str, frozenset[str]]:
         """Interface id to its own addresses."""
         return {name: frozenset(_addresses(one)) for name, one in self.interfaces.items()}
+
+    # -------------------------------------------------------------------------------------------------------------- path
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict | None, ...]:
+        """The trace of the question over each snapshot; None where an end is not in it."""
+        return tuple(self._verdict(taken) for taken in self.snapshots)
+
+    def _verdict(self, taken: Taken) -> Verdict | None:
+        asked = self.question
+        try:
+            return trace(
+                taken.snapshot,
+                source=asked.source,
+                destination=asked.destination,
+                protocol=asked.protocol,
+                port=asked.port or None,
+            )
+        except InputError:
+            return None
+
+    @cached_property
+    def components(self) -> frozenset[str]:
+        """Everything that the question's packets pass, in any snapshot or in the flow logs: hops, their subnets, VPCs and hosts, and both ends."""
+        found = set(
+            self.source.interfaces | self.destination.interfaces | self.source.instances | self.destination.instances
+        )
+        found |= self.source.addresses | self.destination.addresses | {self.destination.balancer} - {""}
+        for verdict in self.verdicts:
+            for hop in (*verdict.forward, *verdict.back) if verdict else ():
+                found |= {hop.component, hop.subnet, hop.vpc, hop.attached_to}
+            for blocker in verdict.blockers if verdict else ():
+                found |= {blocker.component, blocker.where, *blocker.components}
+        found |= set(self.pair["interface"].unique())
+        for name in list(found):
+            if (one := self.interfaces.get(name)) is not None:
+                found |= {one.subnet, one.vpc, one.instance, *one.groups}
+        for network in self.networks:
+            found |= {nat.id for nat in network.nats.values() if set(nat.interfaces) & found}
+            found |= {one.id for one in network.endpoints.values() if set(one.interfaces) & found}
+            found |= {name for subnet in network.subnets if subnet in found for name in _filters_of(network, subnet)}
+            found |= {name for (_, name), one in network.attachments.items() if one.resource in found}
+            found |= {one.table for (_, name), one in network.attachments.items() if name in found and one.table}
+        return frozenset(found - {""})
 
     # ---------------------------------------------------------------------------------------------------------- coverage
 
@@ -398,6 +444,14 @@ def _rounds(bads: list[bool]) -> int:
     solid = [run[0] for run in runs if len(run) >= 2]
     turns = [one for number, one in enumerate(solid) if number == 0 or solid[number - 1] != one]
     return turns.count(True)
+
+
+def _filters_of(network: Network, subnet: str) -> set[str]:
+    """The route table and network ACL of a subnet."""
+    held = network.subnets[subnet]
+    table = network.table_of.get(subnet) or network.main_table.get(held.vpc)
+    acl = network.acl_of.get(subnet) or network.default_acl.get(held.vpc)
+    return {one.id for one in (table, acl) if one is not None}
 
 
 def _interfaces(end: End) -> list[Interface]:

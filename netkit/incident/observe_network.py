@@ -1,0 +1,266 @@
+"""What the configuration says beside the trace: quotas, zones, timers' owners, controls, and names that overlap. Pure.
+
+Each check is the rule that faults.yaml names, of a resource on the path; "seen" says that the rule holds as of the newest snapshot.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netkit.incident.atoms import Observation
+from netkit.incident.evidence import Taken
+from netkit.incident.scene import Scene
+from netkit.reach.engine.trace import trace
+
+RULES_QUOTA = 60  # rules a direction a group, IPv4 and IPv6 apart (VPC User Guide, "Amazon VPC quotas")
+NEEDED = 8  # free addresses that a load balancer wants in a subnet
+
+
+def observe(scene: Scene) -> Iterator[Observation]:
+    """c- atoms of faults that no trace decides."""
+    if not scene.snapshots:
+        return
+    taken = scene.snapshots[-1]
+    stamp = (f"snapshot of {taken.time:%Y-%m-%dT%H:%M:%SZ}",)
+    for check in (
+        _addresses,
+        _controls,
+        _hairpin,
+        _unhealthy,
+        _overlap,
+        _appliance,
+        _zones,
+        _vpn,
+        _quota,
+        _ipv6,
+        _collision,
+    ):
+        for atom, subject, says in check(scene, taken):
+            yield Observation(atom, subject, "seen", says, rests_on=stamp)
+
+
+Said = tuple[str, str, str]
+
+
+def _addresses(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Subnets without free addresses, of the VPCs of the path."""
+    vpcs = {
+        scene.interfaces[one].vpc
+        for one in scene.source.interfaces | scene.destination.interfaces
+        if one in scene.interfaces
+    }
+    for _, one in taken.snapshot.records("Subnets"):
+        free = one.get("AvailableIpAddressCount")
+        if isinstance(free, int) and free < NEEDED and one.get("VpcId") in vpcs:
+            yield "c-subnet-addresses-exhausted", str(one["SubnetId"]), f"{one['SubnetId']} has {free} free addresses"
+
+
+def _controls(scene: Scene, taken: Taken) -> Iterator[Said]:
+    for _, one in taken.snapshot.records("VpcEncryptionControls"):
+        if one.get("VpcId") in scene.components and str(one.get("Mode", "")) == "enforce":
+            yield "c-encryption-controls", str(one["VpcId"]), f"encryption controls of {one['VpcId']} are enforced"
+
+
+def _attributes(taken: Taken, table: str, member: str) -> Mapping[str, Mapping[str, str]]:
+    """ARN to attribute key to value."""
+    return {
+        str(record.get(member, "")): {
+            str(one.get("Key")): str(one.get("Value")) for one in record.get("Attributes") or ()
+        }
+        for _, record in taken.snapshot.records(table)
+    }
+
+
+def _targets(taken: Taken) -> Iterator[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
+    """Each target group's record with its targets' health descriptions."""
+    health = {
+        str(one.get("TargetGroupArn", "")): one.get("TargetHealthDescriptions") or []
+        for _, one in taken.snapshot.records("LoadBalancerTargetHealth")
+    }
+    for _, group in taken.snapshot.records("TargetGroups"):
+        yield group, list(health.get(str(group.get("TargetGroupArn", "")), []))
+
+
+def _preserves(taken: Taken, group: Mapping[str, Any]) -> bool:
+    """Whether client addresses are kept: by attribute, else on for instance targets, and always for UDP (NLB guide)."""
+    if str(group.get("Protocol", "")) not in ("TCP", "TLS", "UDP", "TCP_UDP"):
+        return False
+    said = (
+        _attributes(taken, "TargetGroupAttributes", "TargetGroupArn")
+        .get(str(group.get("TargetGroupArn", "")), {})
+        .get("preserve_client_ip.enabled")
+    )
+    return str(group.get("Protocol", "")) in ("UDP", "TCP_UDP") or (
+        said == "true" if said is not None else group.get("TargetType") == "instance"
+    )
+
+
+def _on_balancer(scene: Scene, group: Mapping[str, Any]) -> bool:
+    """Whether a target group stands behind the balancer that is asked for, or one on the path."""
+    arns = {str(group.get("TargetGroupArn", "")), *map(str, group.get("LoadBalancerArns") or ())}
+    return bool(arns & (scene.components | {scene.destination.balancer}))
+
+
+def _hairpin(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """The client is one of the targets of a balancer that keeps client addresses."""
+    ours = scene.source.instances | scene.source.addresses
+    for group, targets in _targets(taken):
+        ids = {str((one.get("Target") or {}).get("Id", "")) for one in targets}
+        if _on_balancer(scene, group) and ids & ours and _preserves(taken, group):
+            yield (
+                "c-nlb-hairpin",
+                str(group["TargetGroupArn"]),
+                f"{', '.join(sorted(ids & ours))} is a target of the balancer that it calls, which keeps client addresses",
+            )
+
+
+def _unhealthy(scene: Scene, taken: Taken) -> Iterator[Said]:
+    for group, targets in _targets(taken):
+        states = [str((one.get("TargetHealth") or {}).get("State", "")) for one in targets]
+        if _on_balancer(scene, group) and states and not set(states) & {"healthy", "initial", "unused", "unavailable"}:
+            reasons = sorted({str((one.get("TargetHealth") or {}).get("Reason", "")) for one in targets} - {""})
+            yield (
+                "c-lb-targets-unhealthy",
+                str(group["TargetGroupArn"]),
+                f"no target is healthy: {', '.join(reasons) or ', '.join(sorted(set(states)))}",
+            )
+
+
+def _collision(scene: Scene, taken: Taken) -> Iterator[Said]:
+    cross = _attributes(taken, "LoadBalancerAttributes", "LoadBalancerArn")
+    for group, _ in _targets(taken):
+        arns = [str(one) for one in group.get("LoadBalancerArns") or ()]
+        wide = (
+            any(cross.get(one, {}).get("load_balancing.cross_zone.enabled") == "true" for one in arns) or len(arns) > 1
+        )
+        if _on_balancer(scene, group) and _preserves(taken, group) and wide:
+            yield (
+                "c-nlb-source-port-collision",
+                str(group["TargetGroupArn"]),
+                "client addresses are kept and connections spread over zones",
+            )
+
+
+def _zones(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """A zone of the asked-for NLB without a healthy target while cross-zone balancing is off."""
+    cross = _attributes(taken, "LoadBalancerAttributes", "LoadBalancerArn")
+    network = scene.networks[-1]
+    zone_of = {
+        one.instance: network.subnets[one.subnet].az
+        for one in network.interfaces.values()
+        if one.instance and one.subnet in network.subnets
+    }
+    for group, targets in _targets(taken):
+        for arn in group.get("LoadBalancerArns") or ():
+            balancer = network.balancers.get(str(arn))
+            off = cross.get(str(arn), {}).get("load_balancing.cross_zone.enabled") == "false"
+            if balancer is None or balancer.kind != "network" or not off or not _on_balancer(scene, group):
+                continue
+            well = {
+                zone_of.get(str((one.get("Target") or {}).get("Id", "")), "")
+                for one in targets
+                if (one.get("TargetHealth") or {}).get("State") == "healthy"
+            }
+            empty = sorted(zone for zone, _ in balancer.zones if zone not in well)
+            if empty and well:
+                yield (
+                    "c-nlb-zone-without-target",
+                    str(group["TargetGroupArn"]),
+                    f"no healthy target in {', '.join(empty)}, and cross-zone balancing is off",
+                )
+
+
+def _overlap(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Two attached VPCs with overlapping blocks, one of them on the path: the newer attachment's routes are not propagated."""
+    network = scene.networks[-1]
+    made = {
+        str(one.get("TransitGatewayAttachmentId", "")): str(one.get("CreationTime", ""))
+        for _, one in taken.snapshot.records("TransitGatewayVpcAttachments")
+    }
+    held = [one for one in network.attachments.values() if one.resource in network.vpcs]
+    for number, one in enumerate(held):
+        for other in held[number + 1 :]:
+            if (
+                one.transit == other.transit
+                and {one.resource, other.resource} & scene.components
+                and _meet(taken, one.resource, other.resource)
+            ):
+                newer = max((one, other), key=lambda each: (made.get(each.id, ""), each.id))
+                yield "c-tgw-overlapping-cidr", newer.id, f"{one.resource} and {other.resource} have overlapping blocks"
+
+
+def _meet(taken: Taken, one: str, other: str) -> bool:
+    blocks = {
+        str(record.get("VpcId", "")): [
+            ipaddress.ip_network(str(each["CidrBlock"]))
+            for each in record.get("CidrBlockAssociationSet") or [record]
+            if each.get("CidrBlock")
+        ]
+        for _, record in taken.snapshot.records("Vpcs")
+    }
+    return any(a.overlaps(b) for a in blocks.get(one, []) for b in blocks.get(other, []))
+
+
+def _appliance(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Attachments of inspection VPCs on the path (VPCs with a firewall's endpoints) without appliance mode."""
+    network = scene.networks[-1]
+    inspecting = {one.vpc for one in network.endpoints.values() if one.kind == "GatewayLoadBalancer"}
+    for one in network.attachments.values():
+        if one.resource in inspecting and not one.appliance and one.id in scene.components:
+            yield "c-tgw-appliance-mode-off", one.id, f"appliance mode of {one.id}, the inspection VPC's, is off"
+
+
+def _vpn(scene: Scene, taken: Taken) -> Iterator[Said]:
+    for _, one in taken.snapshot.records("VpnConnections"):
+        tunnels = one.get("VgwTelemetry") or []
+        if tunnels and all(str(each.get("Status")) == "DOWN" for each in tunnels):
+            yield "c-vpn-tunnel-down", str(one.get("VpnConnectionId", "")), "every tunnel is DOWN"
+
+
+def _quota(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Groups of the path with as many inbound rules as the default quota allows."""
+    for _, one in taken.snapshot.records("SecurityGroups"):
+        rules = sum(
+            len(rule.get("IpRanges") or ())
+            + len(rule.get("UserIdGroupPairs") or ())
+            + len(rule.get("PrefixListIds") or ())
+            for rule in one.get("IpPermissions") or ()
+        )
+        if one.get("GroupId") in scene.components and rules >= RULES_QUOTA:
+            yield "c-sg-rule-quota", str(one["GroupId"]), f"{rules} inbound rules of {RULES_QUOTA}"
+
+
+_LACKS = {
+    "ENI_SG_RULES_MISMATCH": "group",
+    "SG_HAS_NO_RULES": "group",
+    "NO_ROUTE_TO_DESTINATION": "route table",
+    "SUBNET_ACL_RESTRICTION": "network ACL",
+}
+
+
+def _ipv6(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """What keeps the source's IPv6 packets in, where it calls an IPv6 address of the service."""
+    flows = scene.evidence.flows
+    own = flows[flows["interface"].isin(scene.source.interfaces) & flows["dst"].str.contains(":", regex=False)]
+    called = sorted(
+        {one for one in scene.destination.addresses if ":" in one}
+        | set(own.loc[own["dport"] == scene.question.port, "dst"]) - scene.source.addresses
+    )
+    for address in called[:3]:
+        for interface in sorted(scene.source.interfaces):
+            verdict = trace(
+                taken.snapshot,
+                source=interface,
+                destination=address,
+                protocol=scene.question.protocol,
+                port=scene.question.port or None,
+            )
+            for one in verdict.blockers:
+                if one.code in _LACKS and one.leg == "forward" and one.direction in ("egress", ""):
+                    yield (
+                        "c-ipv6-egress-missing",
+                        one.component,
+                        f"the {_LACKS[one.code]} lets no IPv6 out: {one.because}",
+                    )
