@@ -317,7 +317,7 @@ KINDS = (
     st.sampled_from(range(len(KINDS))),
     st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 255), st.integers(0, 3)), min_size=1, max_size=20),
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_whatever_is_damaged_every_frame_is_counted(
     tmp_path: Path, kind: int, damage: list[tuple[int, int, int]]
 ) -> None:

@@ -220,6 +220,12 @@ def test_what_is_sent_again_now_and_then_is_no_duplicate(tmp_path: Path) -> None
     assert (twice["duplicates"], twice["retransmissions"], twice["handshake"]) == (0, 1, "no answer")
 
 
+def test_a_heartbeat_is_no_duplicate(tmp_path: Path) -> None:
+    beats = [udp("10.0.0.5", 9000 + number % 4, "10.0.7.7", 8125, b"up:1") for number in range(200)]
+    rows = read(tmp_path, pcap(mirrored(*beats), step=0.1)).conversations
+    assert (len(rows), rows["duplicates"].sum()) == (4, 0)
+
+
 def test_duplicates_are_found_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from netkit.mirror import pcap as files
 
@@ -327,3 +333,36 @@ def test_proof_is_an_acknowledgement_that_moves_on(name: str, tmp_path: Path) ->
     seen = "acknowledges" if one["source"] == CLIENT[0] else "acknowledges_back"
     assert one[seen] == proven
     assert not (one["acknowledges"] and one["acknowledges_back"])
+
+
+# ------------------------------------------------------------------------------------------------- one VNI among several
+
+
+def test_a_part_of_a_capture_is_one_vni(tmp_path: Path) -> None:
+    frames = [*mirrored(*talk()), *mirrored(*[one for place, one in enumerate(talk()) if place != 7], vni=12)]
+    capture = read(tmp_path, pcap([*frames, ethernet(vxlan(ethernet(bytes(28), kind=0x0806), vni=12))], step=1.0))
+    mine, other = capture.of(11), capture.of(12)
+    assert (len(capture.gaps), len(mine.gaps), len(other.gaps)) == (1, 0, 1)
+    assert other.gaps.at[0, "conversation"] == 0
+    assert (mine.timeline["packets"].sum(), other.timeline["packets"].sum()) == (16, 15)
+    assert capture.timeline["packets"].sum() == capture.count("in_conversations") == 31
+    assert (capture.count("inner_arp", 11), capture.count("inner_arp", 12), capture.count("in_conversations", 12)) == (0, 1, 15)  # fmt: skip
+    assert mine.window.end < other.window.start < other.window.end < capture.running.end  # type: ignore[union-attr]
+    assert str(mine).startswith("16 mirrored packets in 1 conversations, VNI 11,")
+    assert len(other.packets(0)) == 15
+    assert capture.of(99).conversations.empty
+
+
+CHECKS = [one for _ in range(3) for one in first()]  # a balancer's: connect, ask, close
+SSH = [tcp("10.0.3.3", 50022, "10.0.9.9", 22, seq=1 + 1400 * number, size=1400) for number in range(20)]
+OWN = {"health checks": CHECKS, "SSH": SSH, "both": [*CHECKS, *SSH], "a probe that is refused": [out(1, flags=SYN), back(0, 2, RST | ACK)]}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_every_target_says_and_hears_leaves_an_empty_mirror_an_answer(name: str, tmp_path: Path) -> None:
+    capture = read(tmp_path, pcap([ethernet(one) for one in OWN[name]]))
+    assert capture.conversations.empty
+    assert capture.count("outer_other_traffic") == len(OWN[name])
+    path = tmp_path / "web.pcap"
+    path.write_bytes(pcap([ethernet(one) for one in talk()]))
+    assert read_capture(path, empty=True).count("outer_other_traffic") == 16

@@ -1,7 +1,7 @@
 """What is in a mirror's capture: conversations, what was left out and why, when, and from which files. Pure.
 
 Files are read block by block, so memory stays flat however long the capture is. A damaged or cut-off file ends in a count
-and a warning; a file that is no capture, or holds no mirrored packet but other traffic, is refused with SourceError.
+and a warning; a file that is no capture, or plainly one of something else, is refused with SourceError.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from netkit.core.errors import InputError, SourceError
 from netkit.core.model import Window
-from netkit.core.net import ICMP, ICMPV6, UDP, protocol_name
+from netkit.core.net import ICMP, ICMPV6, TCP, UDP, protocol_name
 from netkit.core.text import lines_html
 from netkit.mirror.conversations import COLUMNS, GAP_COLUMNS, Conversations
 from netkit.mirror.decode import NOTES, OUTCOMES, Decoder, Packets
@@ -33,8 +33,12 @@ _RING = re.compile(
 _SLOTS = 4096  # of the timeline; its step doubles when they do not suffice
 # What every host says of itself, whether or not a mirror works: not a sign of a capture of something else.
 _NOISE_PROTOCOLS = (ICMP, 2, ICMPV6)  # 2 is IGMP
+# What it does besides: SSH of whoever manages it, and health checks, whose packets carry next to nothing.
+_MANAGED, _LITTLE = (TCP, 22), 256
 _NOISE_PORTS = {(UDP, port) for port in (53, 67, 68, 123, 137, 138, 161, 162, 546, 547, 1900, 5353, 5355)}
 
+TIME_COLUMNS = ("start", "packets", "bytes", "truncated", "lost_bytes")
+VNI_COLUMNS = ("vni", "counter", "packets")
 PACKET_COLUMNS = ("time", "back", "bytes", "sequence", "acknowledged", "flags", "payload", "truncated")
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 DAMAGE = {
@@ -53,12 +57,16 @@ class Capture:
                    destination, destination_port (ports <NA> where there are none), packets, bytes, packets_back,
                    bytes_back (bytes of IP packets, as flow logs count), first, last (UTC), tcp_flags, tcp_flags_back (the
                    flags seen, or-ed), handshake (complete, not finished, refused, no answer, answer only, request only,
-                   not seen; "" unless TCP), retransmissions, late (came after packets that follow them), each with its
-                   _back, truncated and truncated_by_capture (packets), truncated_to (the longest inner frame that was cut, bytes),
-                   lost_bytes, lost_bytes_back (bytes of a TCP stream that were never seen). source is who began: the
-                   sender of the SYN, else the end that was seen first.
+                   not seen, not readable: flags were cut off; "" unless TCP), retransmissions, late (came after packets that
+                   follow them), each with its _back, truncated and truncated_by_capture (packets), truncated_to (the longest
+                   inner frame that was cut, bytes), lost_bytes, lost_bytes_back (bytes of a TCP stream that were never seen),
+                   duplicates and duplicate_bytes (of packets: the same one captured twice; no retransmissions), acknowledges
+                   (acknowledges bytes that came after its own first packet, so the other direction was there), each with its
+                   _back. source is who began: the sender of the SYN, else the end that was seen first.
     counters       counter, packets, bytes, means: the first OUTCOMES rows add up to all frames, the rest are notes
+    by_vni         vni, counter, packets: the counters of packets whose VNI is known (-1 where it was cut off)
     timeline       start (UTC), packets, bytes, truncated, lost_bytes per `step` seconds, empty spans left out
+    timelines      the same of each vni
     gaps           time (UTC), conversation (row), back, bytes: where a TCP stream has a hole
     files          file, kind, link, packets, size (bytes), first, last (UTC)
     """
@@ -72,19 +80,41 @@ class Capture:
     warnings: tuple[str, ...] = ()
     other: tuple[tuple[str, int], ...] = field(default=())
     paths: tuple[Path, ...] = field(default=(), repr=False)
+    by_vni: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(VNI_COLUMNS)), repr=False)
+    timelines: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["vni", *TIME_COLUMNS]), repr=False)
 
-    def count(self, counter: str) -> int:
-        """The packets of one counter. Raises KeyError for a counter that does not exist."""
+    def count(self, counter: str, vni: int | None = None) -> int:
+        """The packets of one counter, of one VNI where it is given. Raises KeyError for a counter that does not exist."""
         found = dict(zip(self.counters["counter"], self.counters["packets"], strict=True))
-        return int(found[counter])
+        if vni is None:
+            return int(found[counter])
+        mine = self.by_vni[(self.by_vni["vni"] == vni) & (self.by_vni["counter"] == counter)]
+        return int(mine["packets"].sum())
+
+    def of(self, vni: int | None) -> Capture:
+        """The part of one VNI: its conversations, gaps and timeline; counters and files stay those of the whole. None: all of it."""
+        if vni is None:
+            return self
+        return self.where(self.conversations["vni"] == vni, self.timelines[self.timelines["vni"] == vni])
+
+    def where(self, keep: pd.Series[Any], timeline: pd.DataFrame | None = None) -> Capture:
+        """The part with some of the conversations, their gaps, and a timeline (as it is where none is given)."""
+        rows = np.flatnonzero(keep.to_numpy(bool))
+        gaps = self.gaps[self.gaps["conversation"].isin(rows)]
+        gaps = gaps.assign(conversation=np.searchsorted(rows, gaps["conversation"].to_numpy(np.int64)))
+        line = self.timeline if timeline is None else timeline[list(TIME_COLUMNS)].reset_index(drop=True)
+        conversations = self.conversations.iloc[rows].reset_index(drop=True)
+        return replace(self, conversations=conversations, gaps=gaps.reset_index(drop=True), timeline=line)
 
     @property
     def window(self) -> Window | None:
         """From the first mirrored packet to the last, or None where there is none."""
-        if self.conversations.empty:
-            return None
-        first, last = self.conversations["first"].min(), self.conversations["last"].max()
-        return Window(first.floor("us").to_pydatetime(), (last.floor("us") + pd.Timedelta("1us")).to_pydatetime())
+        return _window(self.conversations)
+
+    @property
+    def running(self) -> Window | None:
+        """From the first frame of any kind to the last: when the capture ran, as far as it shows. None where it has no frame."""
+        return _window(self.files[self.files["packets"] > 0])
 
     def packets(self, conversation: int) -> pd.DataFrame:
         """The packets of one conversation (its row), read from the files again: PACKET_COLUMNS.
@@ -104,7 +134,7 @@ class Capture:
         if self.conversations.empty:
             return f"{self.count('frames'):,} frames, none of them mirrored"
         vnis = ", ".join(str(one) for one in sorted(self.conversations["vni"].unique()))
-        return f"{self.count('in_conversations'):,} mirrored packets in {len(self.conversations):,} conversations, VNI {vnis}, {self.window}"
+        return f"{self.conversations[['packets', 'packets_back']].to_numpy().sum():,} mirrored packets in {len(self.conversations):,} conversations, VNI {vnis}, {self.window}"
 
     def _repr_html_(self) -> str:
         return lines_html([self, *self.warnings])
@@ -136,13 +166,15 @@ def capture_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def read_capture(
-    paths: str | Path | Iterable[str | Path], *, progress: bool = False, incomplete: bool = False
+    paths: str | Path | Iterable[str | Path], *, progress: bool = False, incomplete: bool = False, empty: bool = False
 ) -> Capture:
     """What a capture (a file, a ring of files, a folder or pattern) shows of a mirror.
 
     Files are taken in the order of their first frames. incomplete: read a ring although a file of it is missing; this ends in a warning.
-    Raises InputError where there is no file, and SourceError for a file that is no capture, a link type without IP, two
-    link types in one file, a ring with a file missing, and frames of something else with none that a mirror sent.
+    empty: a capture without a mirrored packet is an answer, whatever else it holds; without it one that is plainly of something
+    else is refused. SSH and health checks are what any target's host has: they are no sign of that.
+    Raises InputError where there is no file, and SourceError for a file that is no capture, link types without IP, a ring with
+    a file missing, and frames of something else with none that a mirror sent.
     """
     files = capture_files(paths)
     missing = _missing(files)
@@ -164,7 +196,8 @@ def read_capture(
     capture = reading.capture(
         [*(f"the ring lacks {one}" for one in missing), *(f"{one}: nothing is in it yet" for one in unwritten)]
     )
-    _refuse_other_traffic(capture, reading.decoder)
+    if not empty:
+        _refuse_other_traffic(capture, reading.decoder)
     return capture
 
 
@@ -191,8 +224,8 @@ class _Reading:
         self.decoder = Decoder()
         self.conversations = Conversations()
         self.step = 1
-        self.slots: Counter[int] = Counter()
-        self.sums: dict[int, list[int]] = {}
+        self.slots: set[int] = set()
+        self.sums: dict[tuple[int, int], list[int]] = {}  # by VNI and step
 
     def take(self, some: Packets | None) -> None:
         """Take in some packets."""
@@ -201,38 +234,45 @@ class _Reading:
             self.conversations.add(some)
 
     def _time(self, some: Packets) -> None:
-        slots, codes = np.unique(some.time // (self.step * 1_000_000_000), return_inverse=True)
-        sums = [np.bincount(codes, weights) for weights in (None, some.size, some.truncated)]
-        for slot, *values in zip(slots.tolist(), *(one.tolist() for one in sums), strict=True):
-            known = self.sums.setdefault(slot, [0, 0, 0])
-            for place, value in enumerate(values):
-                known[place] += int(value)
-        while len(self.sums) > _SLOTS:
+        slots = some.time // (self.step * 1_000_000_000)
+        values, codes = np.unique((some.vni << 38) | slots, return_inverse=True)
+        sums = [np.bincount(codes.reshape(-1), weights) for weights in (None, some.size, some.truncated)]
+        for value, *counts in zip(values.tolist(), *(one.tolist() for one in sums), strict=True):
+            self._add((value >> 38, value & (2**38 - 1)), counts)
+        self.slots.update(np.unique(slots).tolist())
+        while len(self.slots) > _SLOTS:
             self._coarser()
+
+    def _add(self, place: tuple[int, int], counts: Iterable[float]) -> None:
+        known = self.sums.setdefault(place, [0, 0, 0])
+        for at, value in enumerate(counts):
+            known[at] += int(value)
 
     def _coarser(self) -> None:
         self.step *= 2
-        merged: dict[int, list[int]] = {}
-        for slot, values in self.sums.items():
-            known = merged.setdefault(slot // 2, [0, 0, 0])
-            for place, value in enumerate(values):
-                known[place] += value
-        self.sums = merged
+        before, self.sums = self.sums, {}
+        for (vni, slot), counts in before.items():
+            self._add((vni, slot // 2), counts)
+        self.slots = {slot // 2 for slot in self.slots}
 
     def capture(self, warnings: Sequence[str]) -> Capture:
         """All that was read, with what was noted of the files."""
         conversations, gaps = self.conversations.frame()
         problems = [problem for notes in self.notes for problem in notes.problems]
+        timelines = self._timelines(conversations, gaps)
+        by_vni = [(vni, name, count) for (vni, name), count in sorted(self.decoder.by_vni.items())]
         return Capture(
             conversations,
             self._counters(),
-            self._timeline(gaps),
+            timelines.groupby("start", as_index=False)[list(TIME_COLUMNS[1:])].sum(),
             gaps,
             self._files(),
             self.step,
             (*warnings, *problems),
             tuple((_service(*key), count) for key, count in self.decoder.other.most_common(5)),
             tuple(notes.path for notes in self.notes),
+            pd.DataFrame(by_vni, columns=list(VNI_COLUMNS)),
+            timelines,
         )
 
     def _counters(self) -> pd.DataFrame:
@@ -248,20 +288,16 @@ class _Reading:
         rows = [(name, count[name], size[name], text) for name, text in means.items()]
         return pd.DataFrame(rows, columns=["counter", "packets", "bytes", "means"])
 
-    def _timeline(self, gaps: pd.DataFrame) -> pd.DataFrame:
-        slots = sorted(self.sums)
-        lost: Counter[int] = Counter()
-        for when, size in zip(gaps["time"].astype("int64").tolist(), gaps["bytes"].tolist(), strict=True):
-            lost[when // (self.step * 1_000_000_000)] += size
-        return pd.DataFrame(
-            {
-                "start": pd.to_datetime(np.array(slots, "int64") * self.step, unit="s", utc=True),
-                "packets": np.array([self.sums[slot][0] for slot in slots], "int64"),
-                "bytes": np.array([self.sums[slot][1] for slot in slots], "int64"),
-                "truncated": np.array([self.sums[slot][2] for slot in slots], "int64"),
-                "lost_bytes": np.array([lost[slot] for slot in slots], "int64"),
-            }
-        )
+    def _timelines(self, conversations: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+        """The timeline of each VNI."""
+        lost: Counter[tuple[int, int]] = Counter()
+        vnis = conversations["vni"].to_numpy(np.int64)[gaps["conversation"].to_numpy(np.int64)].tolist()
+        for vni, when, size in zip(vnis, gaps["time"].astype("int64").tolist(), gaps["bytes"].tolist(), strict=True):
+            lost[vni, when // (self.step * 1_000_000_000)] += size
+        places = sorted(self.sums)
+        rows = [(vni, slot, *self.sums[vni, slot], lost[vni, slot]) for vni, slot in places]
+        frame = pd.DataFrame(rows, columns=["vni", *TIME_COLUMNS]).astype("int64")
+        return frame.assign(start=pd.to_datetime(frame["start"] * self.step, unit="s", utc=True))
 
     def _files(self) -> pd.DataFrame:
         frame = pd.DataFrame(
@@ -283,13 +319,22 @@ def _service(protocol: int, port: int) -> str:
     return protocol_name(protocol) if port < 0 else f"{protocol_name(protocol)}/{port}"
 
 
+def _window(spans: pd.DataFrame) -> Window | None:
+    """From the earliest `first` to the latest `last`."""
+    if spans.empty:
+        return None
+    first, last = spans["first"].min(), spans["last"].max()
+    return Window(first.floor("us").to_pydatetime(), (last.floor("us") + pd.Timedelta("1us")).to_pydatetime())
+
+
 def _refuse_other_traffic(capture: Capture, decoder: Decoder) -> None:
     """A capture full of other packets is no empty mirror: most likely the wrong file, or the wrong interface."""
     talk = {
         key: count for key, count in decoder.other.items() if key[0] not in _NOISE_PROTOCOLS and key not in _NOISE_PORTS
     }
     envelopes = sum(capture.count(name) for name in OUTCOMES if not name.startswith("outer_"))
-    if talk and not envelopes and not capture.count("outer_later_fragments"):
+    hosts_own = _MANAGED in talk or sum(decoder.other_bytes[key] for key in talk) < _LITTLE * sum(talk.values())
+    if talk and not hosts_own and not envelopes and not capture.count("outer_later_fragments"):
         most = ", ".join(f"{_service(*key)} ({count:,})" for key, count in Counter(talk).most_common(3))
         raise SourceError(
             f"the capture holds no mirrored packet, but {sum(talk.values()):,} others: {most}",

@@ -18,6 +18,7 @@ from netkit.mirror.streams import ACK, FIN, RST, SYN, Streams
 _ALONE = 65_536  # first fragments remembered at a time
 _SYN_ONLY, _SYN_ACK, _RST, _ACK_ONLY = 1, 2, 4, 8  # what a handshake is told from
 _TOGETHER_NS = 500_000_000  # the same packet within half a second: a duplicate, or (rarely) something sent again
+_MOST_COPIES = 4  # of one packet: by as many interfaces
 _REMEMBERED = 4096  # packets of the block before, to find the copies of
 
 # What two packets of one conversation share, the lower end first.
@@ -300,14 +301,17 @@ def _are_copies(state: Mapping[str, Array], vni: Array) -> Array:
     """Whether packets that came twice are duplicates, for each direction of each conversation.
 
     They are where the copies came in at different interfaces, where the sender numbers its packets and both have one number, and
-    where half of all packets came twice, of the direction or of its VNI: nothing is sent again so regularly.
+    where half of all packets came twice, of the direction or of its VNI: nothing is sent again so regularly. A heartbeat, which says
+    the same all the time, came more than _MOST_COPIES times.
     """
-    doubles, packets = state["doubles"], state["packets"]
+    doubles = state["doubles"]
+    once = state["packets"] - doubles
     sure = (state["across"] > 0) | ((state["varied"] > 0) & (state["named"] > 0))
+    few = doubles <= (_MOST_COPIES - 1) * once
     _, codes = np.unique(vni, return_inverse=True)
-    of_vni = [np.bincount(codes.reshape(-1), one.sum(axis=1)) for one in (doubles, packets - doubles)]
-    regular = _regular(doubles, packets - doubles) | _regular(*of_vni)[codes.reshape(-1)][:, None]
-    return np.asarray((doubles > 0) & (sure | regular))
+    of_vni = [np.bincount(codes.reshape(-1), np.where(few, one, 0).sum(axis=1)) for one in (doubles, once)]
+    regular = _regular(doubles, once) | _regular(*of_vni)[codes.reshape(-1)][:, None]
+    return np.asarray((doubles > 0) & (sure | (few & regular)))
 
 
 def _regular(doubles: Array, once: Array) -> Array:

@@ -156,6 +156,7 @@ class Decoder:
         self.by_vni: Counter[tuple[int, str]] = Counter()
         self.pieces: dict[tuple[int, ...], int] = {}
         self.other: Counter[tuple[int, int]] = Counter()
+        self.other_bytes: Counter[tuple[int, int]] = Counter()
         self.seen = 0
 
     def decode(self, some: Frames) -> Packets | None:
@@ -362,9 +363,11 @@ class _Block:
             ported = np.isin(protocol, _PORTED) & (outer.upper[other] + 4 <= self.end[other])
             pair = self.words[self._safe(outer.upper[other])].astype(np.int64)
             service = np.where(ported, np.minimum(pair >> 16, pair & 0xFFFF), -1)
-            values, counts = np.unique(np.stack([protocol, service]), axis=1, return_counts=True)
-            for (number, lower), count in zip(values.T.tolist(), counts.tolist(), strict=True):
-                self.owner.other[number, lower] += count
+            values, codes = np.unique(np.stack([protocol, service]), axis=1, return_inverse=True)
+            sums = [np.bincount(codes.reshape(-1), weights) for weights in (None, self.length[frame[other]])]
+            for (number, lower), count, size in zip(values.T.tolist(), *(one.tolist() for one in sums), strict=True):
+                self.owner.other[number, lower] += int(count)
+                self.owner.other_bytes[number, lower] += int(size)
 
     def _vxlan(self, outer: _Ip, frame: Array) -> Packets | None:
         head, end = outer.upper + 8, self.end[frame]
