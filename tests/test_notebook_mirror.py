@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from little_capture import mirrored, pcap, talk
+from little_capture import ethernet, mirrored, pcap, talk, tcp
 
 from netkit.core.errors import NetkitError
 from netkit.core.model import Finding
@@ -85,6 +85,31 @@ def test_alerts_stand_on_the_axis_of_their_conversation(tmp_path: Path) -> None:
     assert found["MIRROR-AS-CONFIGURED"].evidence["rules_seen"] == 2
     report = (tmp_path / "out/report.html").read_text()
     assert "ET MALWARE Beacon" in report
+
+
+def test_captures_without_a_session_are_compared_by_addresses(tmp_path: Path) -> None:
+    """The packets that the session's own comparison lacks are lacking here too; a log of nobody's addresses is refused."""
+    told = run(VERIFICATION, tmp_path / "a", "mirror/loss")["MIRROR-FLOW-LOG"]
+    alone = run(VERIFICATION, tmp_path / "b", "mirror/loss", session="")["MIRROR-FLOW-LOG"]
+    assert alone.status == told.status == "confirmed"
+    assert alone.evidence["packets_lacking"] >= told.evidence["packets_lacking"] > 0
+    with pytest.raises(NetkitError, match=r"no interface of this flow log has the address 192\.0\.2\.1"):
+        run(VERIFICATION, tmp_path / "c", "mirror/loss", session="", addresses='["192.0.2.1"]')
+
+
+def test_an_empty_mirror_is_an_answer_whatever_else_the_capture_holds(tmp_path: Path) -> None:
+    (tmp_path / "ring").mkdir()
+    ssh = [tcp("10.0.3.3", 50022, "10.0.9.9", 22, size=1400)] * 9
+    (tmp_path / "ring/mirror.pcap").write_bytes(pcap([ethernet(one) for one in (*talk(), *ssh)]))
+    found = run(VERIFICATION, tmp_path / "out", "mirror/port-closed", captures=str(tmp_path / "ring"))
+    assert found["MIRROR-EMPTY"].status == "confirmed"
+    assert found["MIRROR-EMPTY"].evidence["causes"][0].startswith("security group of eni-")
+
+
+def test_silence_shows_in_the_notebook(tmp_path: Path) -> None:
+    values = {"window_end": "2026-11-19T15:10:00Z", "flow_logs": ""}
+    found = run(VERIFICATION, tmp_path, "mirror/right", **values)
+    assert "2 hours 0 minutes ago" in found["MIRROR-SILENT"].claim
 
 
 def test_a_mirror_is_planned_made_proved_and_taken_back(tmp_path: Path) -> None:

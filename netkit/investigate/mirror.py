@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -22,19 +23,18 @@ from netkit.investigate import mirror_preflight as mirroring
 from netkit.investigate import path as reach_ask
 from netkit.mirror import provision, read
 from netkit.mirror.alerts import WATCH, Alerts, alert_findings, read_alerts, watch
+from netkit.mirror.beside import beside_flow_logs, interface_records
 from netkit.mirror.capture import Capture, capture_files, read_capture
 from netkit.mirror.expected import (
     addresses_of,
     as_filter,
     as_session,
-    beside_flow_logs,
     flows,
     guess_addresses,
-    interface_records,
-    ours,
+    judged,
     rule_coverage,
 )
-from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorSession, parse_filter
+from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorSession, any_packet, parse_filter
 from netkit.mirror.verify import verify
 from netkit.runs.notebook import Run
 
@@ -73,7 +73,9 @@ class Subject:
         length = "whole packets" if one.packet_length is None else f"{one.packet_length:,} bytes of each packet"
         name = one.name or one.id or "captures without a session"
         where = f" on {one.interface} ({', '.join(self.addresses)})" if one.interface else ""
-        return f"{name}: session {one.number}{where}, VNI {one.vni if one.vni is not None else 'any'}, {length}, {len(self.filter.rules)} rules"
+        vni = one.vni if one.vni is not None else "any"
+        rules = f"{len(self.filter.rules)} rules" if self.filter.written else "no rules given: every packet"
+        return f"{name}: session {one.number}{where}, VNI {vni}, {length}, {rules}"
 
     def _repr_html_(self) -> str:
         return f"<b>{escaped(self)}</b>"
@@ -87,12 +89,18 @@ def subject(
 ) -> Subject:
     """The session of an id or Name tag, as AWS describes it; or, where no session is named, what the parameters say.
 
-    rules   a filter in a few words (netkit.mirror.parse_filter), vni 0 for any, addresses the source's: for captures alone
-    Raises SourceError for a session that is not there, InputError for rules that are none.
+    rules   a filter in a few words (netkit.mirror.parse_filter), none for every packet; vni 0 for any; addresses the source's: for
+            captures alone
+    Raises SourceError for a session that is not there, InputError for rules that are none, and for any of them beside a session.
     """
     if not session:
-        mirror = parse_filter(list(rules) or ["all from any"])
-        return Subject(MirrorSession("", "", "", 1, vni=vni or None), mirror, tuple(addresses) or None)
+        mirror = parse_filter(list(rules)) if rules else any_packet()
+        return Subject(MirrorSession("", "", "", 1, vni=vni or None), mirror, addresses_of(addresses) or None)
+    if rules or vni or addresses:
+        raise InputError(
+            f"the session {session[:80]!r} has its own rules, VNI and addresses",
+            hint='leave rules, vni and addresses out, or name no session: ""',
+        )
     found = read.mirror_of(run.session, session)
     others = tuple((as_session(one), as_filter(theirs)) for one, theirs in found.others if theirs is not None)
     return Subject(
@@ -101,28 +109,49 @@ def subject(
 
 
 def capture(run: Run, what: Subject, captures: str, *, incomplete: bool = False) -> Capture:
-    """The capture in a folder, file, pattern or s3://bucket/prefix/. Raises what fetch_captures() and read_capture() raise."""
+    """The capture in a folder, file, pattern or s3://bucket/prefix/. Of a session an empty one is an answer, whatever else it holds.
+
+    Raises what fetch_captures() and read_capture() raise.
+    """
     if not captures:
         raise InputError(
             "no capture was named", hint="a file, a folder, a pattern, or s3://bucket/prefix/ of the analysis host"
         )
     if captures.startswith("s3://"):
         folder = run.folder / "captures" / (what.session.id or "files")
-        return read_capture(read.fetch_captures(run.session, captures, folder), progress=True, incomplete=incomplete)
-    return read_capture(capture_files(run.path(captures)), progress=True, incomplete=incomplete)
+        files = read.fetch_captures(run.session, captures, folder)
+    else:
+        files = capture_files(run.path(captures))
+    return read_capture(files, progress=True, incomplete=incomplete, empty=bool(what.session.id))
 
 
-def flow_log(run: Run, what: Subject, source: str, window: Window | None) -> pd.DataFrame | None:
-    """The flow-log records of the source interface in a window, or None where no log or interface is named.
+def flow_log(
+    run: Run, what: Subject, source: str, window: Window | None, seen: Capture | None = None
+) -> pd.DataFrame | None:
+    """The flow-log records of the source interface in a window, or None where no log is named.
 
-    Raises what netkit.flowlogs.open() raises, and InputError without a window.
+    Without a session the interface is the one of the log that has the source's addresses: those given, or those that the capture
+    shows; and without a window it is when the capture ran. Raises what netkit.flowlogs.open() raises, and InputError where there
+    is no window, no address, or no interface with one.
     """
-    if not source or not what.session.interface:
+    if not source:
         return None
+    window = window or (seen.running if seen is not None else None)
     if window is None:
-        raise InputError("a flow log is read for a window", hint="give start and end")
+        raise InputError("a flow log is read for a window", hint="give window_start and window_end")
+    interface = what.session.interface
+    addresses = what.addresses or (guess_addresses(own(what, seen).conversations) if seen is not None else ())
+    if not interface and not addresses:
+        raise InputError(
+            "a flow log cannot be compared without knowing whose it is", subject=source, hint="name the session, or the source's addresses"
+        )  # fmt: skip
     logs: FlowLogs = flowlogs.open(run.path(source), session=run.session_for(source), window=window)
-    return interface_records(logs, what.session.interface)
+    records = interface_records(logs, interface, addresses)
+    if records.empty and not interface:
+        raise InputError(
+            f"no interface of this flow log has the address {addresses[0]}", subject=source, hint="name the session, or other addresses or times"
+        )  # fmt: skip
+    return records
 
 
 def metrics(run: Run, what: Subject, window: Window | None) -> pd.DataFrame | None:
@@ -158,33 +187,49 @@ def watched(found: Alerts | None, pattern: str = WATCH) -> pd.DataFrame:
     return frame if found is None else watch(frame, pattern).drop(columns=["file"])
 
 
+def own(what: Subject, seen: Capture) -> Capture:
+    """The part of the capture that is the session's (netkit.mirror.expected.judged): of its VNI, where it has one."""
+    return judged(seen, what.session, what.addresses, [one for one, _ in what.others])
+
+
 def directions(what: Subject, seen: Capture) -> pd.DataFrame:
     """Each direction of each conversation with the rule that decides (netkit.mirror.flows)."""
-    conversations = ours(seen, what.session)
-    some = seen.conversations if conversations.empty else conversations
+    some = own(what, seen).conversations
     return flows(some, what.filter, what.addresses or guess_addresses(some))
 
 
 def rules(what: Subject, seen: Capture) -> pd.DataFrame:
-    """Each rule and what of the capture it decided (netkit.mirror.rule_coverage)."""
+    """Each rule that somebody wrote, and what of the capture it decided (netkit.mirror.rule_coverage)."""
     return rule_coverage(directions(what, seen), what.filter)
 
 
 def beside(what: Subject, seen: Capture, records: pd.DataFrame | None, window: Window | None) -> pd.DataFrame | None:
     """The flow log's numbers beside the mirror's (netkit.mirror.beside_flow_logs), or None without a flow log."""
-    own = what.addresses or guess_addresses(seen.conversations)
-    if records is None or not own:
+    ends = what.addresses or guess_addresses(own(what, seen).conversations)
+    if records is None or not ends:
         return None
     before = [pair for pair in what.others if pair[0].number < what.session.number]
-    return beside_flow_logs(directions(what, seen), records, what.filter, own, window or seen.window, before)
+    return beside_flow_logs(directions(what, seen), records, what.filter, ends, window or seen.running, before)
 
 
 def causes(run: Run, what: Subject, seen: Capture) -> list[str]:
-    """Why the capture is empty, likeliest first: from a preflight of the session now. [] where it is not empty, or has no session."""
-    if seen.count("in_conversations") or not what.session.id:
+    """Why the session has nothing in the capture, likeliest first: from a preflight of it now. [] where it has, or there is no session."""
+    if not what.session.id or len(own(what, seen).conversations):
         return []
     checked = mirroring.preflight_of(reach_ask.snapshot(run), read.mirrors(run.session), what.session.id)
     return mirroring.causes(checked)
+
+
+def until(what: Subject, seen: Capture, window: Window | None) -> datetime | None:
+    """Until when packets of the session could have come into the capture: what silence is measured by.
+
+    That is the end of the window, if it is over; of a session whose window is not said, now; of captures alone, which may be old,
+    their last frame of any kind.
+    """
+    now = datetime.now(UTC)
+    if window is not None:
+        return min(window.end, now)
+    return now if what.session.id else seen.running.end if seen.running else None
 
 
 def findings(
@@ -193,11 +238,15 @@ def findings(
 ) -> list[Finding]:  # fmt: skip
     """All that the verification says, and the alerts."""
     said = verify(
-        seen, what.session, what.filter, records, interface=what.interface, others=what.others, metrics=counts, causes=why, window=window
+        seen, what.session, what.filter, records, interface=what.interface, others=what.others, metrics=counts, causes=why,
+        window=window, now=until(what, seen, window),
     )  # fmt: skip
     if found is None:
         return said
-    return [*said, *alert_findings(found, conversations=seen.conversations, records=records, pattern=pattern)]
+    return [
+        *said,
+        *alert_findings(found, conversations=own(what, seen).conversations, records=records, pattern=pattern),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------- provisioning
@@ -237,14 +286,14 @@ def _tag(text: str) -> tuple[str, str]:
 
 
 def rule_table(mirror: MirrorFilter) -> pd.DataFrame:
-    """The rules of a filter in the order in which they are tried: RULE_COLUMNS; ports "" for all."""
+    """The rules of a filter in the order in which they are tried: RULE_COLUMNS; ports "" for all. None of a filter that nobody wrote."""
 
     def ports(span: tuple[int, int] | None) -> str:
         return "" if span is None else str(span[0]) if span[0] == span[1] else f"{span[0]}-{span[1]}"
 
     rows = [
         (rule.direction, rule.number, rule.action, rule.protocol_text, rule.source, ports(rule.source_ports), rule.destination, ports(rule.destination_ports), rule.description)
-        for direction in DIRECTIONS
+        for direction in (DIRECTIONS if mirror.written else ())
         for rule in mirror.of_direction(direction)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
@@ -363,4 +412,4 @@ def in_force(run: Run, name: str, captures: str, *, armed: bool) -> list[Finding
         seen = capture(run, what, captures)
     except SourceError as problem:
         return [made, Finding("MIRROR-EMPTY", "inconclusive", "medium", made.subject, f"No capture yet: {problem.what}", {"captures": captures}, (), (), problem.hint)]  # fmt: skip
-    return [made, *findings(what, seen, None, None, causes(run, what, seen), None, None)]
+    return [made, *findings(what, seen, None, None, causes(run, what, seen), seen.running, None)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from netkit.mirror.beside import beside_flow_logs
 from netkit.mirror.capture import Capture, read_capture
-from netkit.mirror.expected import beside_flow_logs, flows, rule_coverage
+from netkit.mirror.expected import flows, rule_coverage
 from netkit.mirror.filters import MirrorFilter, MirrorSession, MirrorTarget, Rule, parse_filter, stolen
 from netkit.mirror.verify import verify
 

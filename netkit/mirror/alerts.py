@@ -22,6 +22,7 @@ import pandas as pd
 from netkit.core.errors import InputError, SourceError
 from netkit.core.model import Coverage, Finding, Severity
 from netkit.core.net import protocol_name, protocol_number
+from netkit.mirror.beside import canonical, canonical_text
 
 COLUMNS = {
     "time": "datetime64[ns, UTC]", "severity": "Int64", "signature": "str", "signature_id": "Int64", "category": "str", "action": "str",
@@ -148,8 +149,8 @@ class _Reading:
         try:
             return (
                 when, _whole(alert.get("severity")), str(alert.get("signature", "")), _whole(alert.get("signature_id")), str(alert.get("category") or ""),
-                str(alert.get("action", "")), _protocol(str(entry.get("proto", ""))), str(entry.get("src_ip", "")), _whole(entry.get("src_port")),
-                str(entry.get("dest_ip", "")), _whole(entry.get("dest_port")), str(outer.get("src_ip", "")), str(outer.get("dest_ip", "")),
+                str(alert.get("action", "")), _protocol(str(entry.get("proto", ""))), *_ends(entry, "src"), *_ends(entry, "dest"),
+                canonical_text(str(outer.get("src_ip", ""))), canonical_text(str(outer.get("dest_ip", ""))),
                 _whole(entry.get("flow_id")), file,
             )  # fmt: skip
         except (TypeError, ValueError):
@@ -246,10 +247,15 @@ def _protocol(text: str) -> int | None:
         return None
 
 
+def _ends(entry: Mapping[str, Any], side: str) -> tuple[str, int | None]:
+    """Address and port of one end of an EVE record. Suricata writes IPv6 in full: addresses are compared as values (RFC 5952)."""
+    return canonical_text(str(entry.get(f"{side}_ip", ""))), _whole(entry.get(f"{side}_port"))
+
+
 def _end(text: str, protocol: int | None) -> tuple[str, int | None]:
     """Address and port of "10.0.0.1:443"; fast.log writes ICMP's type and code where ports are."""
     address, _, port = text.rpartition(":")
-    return address.strip("[]"), int(port) if protocol in (6, 17, 132) else None
+    return canonical_text(address.strip("[]")), int(port) if protocol in (6, 17, 132) else None
 
 
 # ------------------------------------------------------------------------------------------------- reading the alerts
@@ -311,6 +317,8 @@ def join_flow_logs(alerts: pd.DataFrame, records: pd.DataFrame, *, slack_s: floa
         columns={"srcaddr": "source", "dstaddr": "destination", "srcport": "source_port", "dstport": "destination_port"}
     )
     named = named.assign(
+        source=canonical(named["source"]),
+        destination=canonical(named["destination"]),
         first=pd.to_datetime(named["start"], unit="s", utc=True),
         last=pd.to_datetime(named["end"], unit="s", utc=True),
         record=range(len(named)),

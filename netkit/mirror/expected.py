@@ -1,4 +1,4 @@
-"""What a session and its filter should show, beside what a capture shows: by rule, by direction, by flow log. Pure."""
+"""What a session and its filter should show, beside what a capture shows: by rule, by direction, by conversation. Pure."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from netkit.core.model import Window
 from netkit.core.net import TCP, UDP, cidr_bounds, is_public, parse_address
 from netkit.mirror.capture import Capture
 from netkit.mirror.filters import DIRECTIONS, MirrorFilter, MirrorSession
 from netkit.mirror.pcap import Array
 
 FLOW_COLUMNS = (
-    "conversation", "back", "direction", "protocol", "source", "source_port", "destination", "destination_port", "packets", "bytes", "rule", "action",
+    "conversation", "back", "direction", "protocol", "source", "source_port", "destination", "destination_port", "packets", "bytes",
+    "duplicates", "duplicate_bytes", "rule", "action",
 )  # fmt: skip
 RULE_COLUMNS = ("direction", "number", "action", "rule", "conversations", "packets", "bytes", "state")
-BESIDE_COLUMNS = (
-    "protocol", "source", "source_port", "destination", "destination_port", "direction", "packets_mirrored", "packets_logged", "packet_ratio",
-    "bytes_mirrored", "bytes_logged", "byte_ratio", "seen_by", "whole",
-)  # fmt: skip
 AMAZON_DNS = "amazon-dns"
 _DNS_SERVERS = ("169.254.169.253", "fd00:ec2::253")
-_END = ["protocol", "source", "source_port", "destination", "destination_port"]
+END = ["protocol", "source", "source_port", "destination", "destination_port"]
 
 
 def as_session(session: Mapping[str, Any] | MirrorSession) -> MirrorSession:
@@ -74,10 +70,15 @@ def flows(conversations: pd.DataFrame, mirror: MirrorFilter, addresses: Sequence
     """Each direction of each conversation, with the rule that decides about it (FLOW_COLUMNS).
 
     direction is ingress or egress of the mirrored interface, "" where neither end is one of its addresses; rule is the
-    number of the first rule that names its packets, <NA> for none; action is accept, reject or "" for none.
+    number of the first rule that names its packets, <NA> for none; action is accept, reject or "" for none. packets and bytes
+    count what came, duplicates and duplicate_bytes say how much of it is the same packet captured again.
     """
-    there = conversations.assign(conversation=np.arange(len(conversations)), back=False)[["conversation", "back", *_END, "packets", "bytes"]]  # fmt: skip
-    back = there.assign(back=True, packets=conversations["packets_back"], bytes=conversations["bytes_back"])
+    counts = ("packets", "bytes", "duplicates", "duplicate_bytes")
+    known = conversations.assign(
+        **{name: 0 for one in counts for name in (one, f"{one}_back") if name not in conversations}
+    )
+    there = known.assign(conversation=np.arange(len(known)), back=False)[["conversation", "back", *END, *counts]]
+    back = there.assign(back=True, **{name: known[f"{name}_back"] for name in counts})
     back[["source", "source_port", "destination", "destination_port"]] = there[["destination", "destination_port", "source", "source_port"]]  # fmt: skip
     both = pd.concat([there, back], ignore_index=True)
     both = both[both["packets"] > 0].sort_values(["conversation", "back"], ignore_index=True)
@@ -152,10 +153,10 @@ def rule_coverage(seen: pd.DataFrame, mirror: MirrorFilter) -> pd.DataFrame:
     """Each rule of a filter and what of the capture it decided (RULE_COLUMNS), from `flows`.
 
     state: "seen", "not seen", "never asked" (rules with lower numbers name every packet that it names), and for a
-    rejecting rule "kept out" (nothing of it came, as it should be) or "came anyway".
+    rejecting rule "kept out" (nothing of it came, as it should be) or "came anyway". No row for a filter that nobody wrote.
     """
     rows = []
-    for rule in mirror.rules:
+    for rule in mirror.rules if mirror.written else ():
         mine = seen[(seen["direction"].isin((rule.direction, ""))) & (seen["rule"] == rule.number) & (seen["action"] == rule.action)]  # fmt: skip
         asked = any(packets for other, packets in mirror.taken(rule.direction, rule.family) if other == rule)
         if rule.action == "reject":
@@ -166,87 +167,48 @@ def rule_coverage(seen: pd.DataFrame, mirror: MirrorFilter) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
 
-# ------------------------------------------------------------------------------------------------- beside flow logs
-
-
-def interface_records(flow_logs: Any, interface: str) -> pd.DataFrame:
-    """The flow-log records of one interface: srcaddr, dstaddr, srcport, dstport, protocol, action, packets, bytes, start, end.
-
-    flow_logs is a frame of records (columns as AWS names the fields), or an open log (netkit.flowlogs.open), which is
-    asked for query interface_flows.
-    """
-    if not isinstance(flow_logs, pd.DataFrame):
-        return cast(pd.DataFrame, flow_logs.query("interface_flows", interface=interface))
-    records = flow_logs.rename(columns=lambda name: str(name).replace("-", "_"))
-    if "log_status" in records:
-        records = records[records["log_status"] == "OK"]
-    if "interface_id" in records and interface and (records["interface_id"] == interface).any():
-        records = records[records["interface_id"] == interface]
-    # The packet's own addresses: an interface's secondary ones are logged as its primary one elsewhere (User Guide, pkt-srcaddr).
-    real = {name: records[f"pkt_{name}"] for name in ("srcaddr", "dstaddr") if f"pkt_{name}" in records}
-    return records.assign(**{name: records[name].where(own.isna() | (own == "-"), own) for name, own in real.items()})
-
-
-def beside_flow_logs(
-    seen: pd.DataFrame, records: pd.DataFrame, mirror: MirrorFilter, addresses: Sequence[str], window: Window | None,
-    others: Sequence[tuple[MirrorSession, MirrorFilter]] = (),
-) -> pd.DataFrame:  # fmt: skip
-    """Packets and bytes of the mirror beside the flow log's, a row for each direction of each conversation (BESIDE_COLUMNS).
-
-    Only traffic that the filter takes and the interface accepted is compared, without what the `others` (sessions with a
-    lower number) take. packet_ratio and byte_ratio are mirrored / logged. seen_by: both, capture or flow log. whole: every record of it lies
-    within the window of the capture, so that the numbers can be equal.
-    """
-    logged = _logged(records, addresses, window)
-    logged = decided(logged, mirror)
-    for _, other in others:
-        logged = logged[decided(logged, other)["action"] != "accept"] if len(logged) else logged
-    logged = logged[logged["action"] == "accept"]
-    if window is not None:
-        start, end = window.epoch()
-        logged = logged[(logged["start"] <= end) & (logged["end"] >= start)]
-        logged = logged.assign(whole=(logged["start"] >= start) & (logged["end"] <= end + 1))
-    # Questions to Amazon's DNS server are in no flow log (User Guide, "Flow log limitations").
-    mirrored = (
-        seen[(seen["action"] == "accept") & seen["rule"].notna()]
-        .groupby([*_END, "direction"], dropna=False, as_index=False)[["packets", "bytes"]]
-        .sum()
-    )
-    for name in ("source_port", "destination_port"):
-        mirrored[name] = mirrored[name].fillna(0).astype("int64")
-    beside = mirrored.merge(logged.drop(columns=["rule", "action"]), how="outer", on=[*_END, "direction"], suffixes=("_mirrored", "_logged"), indicator="seen_by")  # fmt: skip
-    beside["seen_by"] = beside["seen_by"].astype(str).map({"both": "both", "left_only": "capture", "right_only": "flow log"})  # fmt: skip
-    for name in ("packets", "bytes"):
-        mine, theirs = f"{name}_mirrored", f"{name}_logged"
-        beside[[mine, theirs]] = beside[[mine, theirs]].fillna(0).astype("int64")
-        beside[f"{name[:-1]}_ratio"] = beside[mine] / beside[theirs].where(beside[theirs] > 0)
-    beside["whole"] = beside["whole"].fillna(False).astype(bool) if "whole" in beside else False
-    return beside[list(BESIDE_COLUMNS)]
-
-
-def _logged(records: pd.DataFrame, addresses: Sequence[str], window: Window | None) -> pd.DataFrame:
-    """Accepted records as flows of the interface, summed over aggregation intervals."""
-    if "action" in records:
-        records = records[records["action"] == "ACCEPT"]
-    if window is not None:
-        start, end = window.epoch()
-        records = records[(records["start"] <= end) & (records["end"] >= start)]
-    named = records.rename(columns={"srcaddr": "source", "dstaddr": "destination", "srcport": "source_port", "dstport": "destination_port"})  # fmt: skip
-    for name in ("protocol", "source_port", "destination_port"):
-        named[name] = pd.to_numeric(named[name]).fillna(0).astype("int64")
-    summed = named.groupby(_END, as_index=False).agg(packets=("packets", "sum"), bytes=("bytes", "sum"), start=("start", "min"), end=("end", "max"))  # fmt: skip
-    # ICMP has no ports: flow logs write 0, captures <NA>.
-    summed["direction"] = direction_of(summed["source"], summed["destination"], addresses)
-    summed["whole"] = True
-    return summed[summed["direction"] != ""]
-
-
 def without_reply(conversations: pd.DataFrame) -> pd.DataFrame:
-    """Conversations of which one direction only was seen, with `proven`: an acknowledgement shows that the other was there."""
-    alone = conversations[
-        (conversations["packets_back"] == 0) & ~conversations["destination"].map(_to_many).astype(bool)
-    ]
-    return alone.assign(proven=(alone["protocol"] == TCP) & (alone["tcp_flags"] & 16 != 0))
+    """Conversations of which one direction only was seen, told from its sender: protocol, source, source_port, destination,
+    destination_port, proven, service.
+
+    Whether the sender of the SYN was seen or the other end makes no difference. proven: the packets acknowledge bytes that came
+    after the first of them (RFC 9293), so the other direction was there. service: the end that serves, "source" or "destination",
+    "" where nothing tells.
+    """
+    silent = {"there": conversations["packets_back"] == 0, "back": conversations["packets"] == 0}
+    parts = []
+    for seen, alone in silent.items():
+        some = conversations[alone]
+        turned = dict(zip(("source", "source_port", "destination", "destination_port"), ("destination", "destination_port", "source", "source_port"), strict=True)) if seen == "back" else {}  # fmt: skip
+        parts.append(
+            pd.DataFrame({name: some[turned.get(name, name)] for name in END}).assign(
+                proven=some["acknowledges" if seen == "there" else "acknowledges_back"].astype(bool),
+                opened=some["handshake"].isin(_OPENED), seen=seen,
+            )
+        )  # fmt: skip
+    found = pd.concat(parts).sort_index(kind="stable")
+    many = {end for end in {*found["source"], *found["destination"]} if _to_many(str(end))}
+    found = found[~(found["destination"].isin(many) | found["source"].isin(many))]
+    # Who began is the conversation's source where a SYN or a SYN-ACK was seen; else the ports have to tell.
+    served = np.where(found["seen"] == "there", "destination", "source")
+    return found.assign(service=np.where(found["opened"], served, _by_ports(found))).drop(columns=["opened", "seen"])
+
+
+_OPENED = ("answer only", "no answer", "request only", "not finished", "refused", "complete")
+
+
+def _by_ports(rows: pd.DataFrame) -> Array:
+    """The end that serves, where one port is a well-known one and the other is not, or one is ephemeral and the other is not."""
+    source, destination = (rows[name].fillna(0).to_numpy(np.int64) for name in ("source_port", "destination_port"))
+    found = np.full(len(rows), "", object)
+    for most in (_FIRST_EPHEMERAL, _WELL_KNOWN):
+        low = [(port > 0) & (port < most) for port in (source, destination)]
+        found[low[0] & ~low[1] & (destination > 0)] = "source"
+        found[low[1] & ~low[0] & (source > 0)] = "destination"
+    return found
+
+
+_WELL_KNOWN, _FIRST_EPHEMERAL = 1024, 32768  # RFC 6335, 6; what Linux takes for its own ends begins at 32768
 
 
 def _to_many(address: str) -> bool:
@@ -254,12 +216,22 @@ def _to_many(address: str) -> bool:
     return address == "255.255.255.255" or ipaddress.ip_address(address).is_multicast
 
 
-def ours(capture: Capture, session: MirrorSession) -> pd.DataFrame:
-    """The conversations of one session: those with its VNI, or all where it has none."""
-    conversations = capture.conversations
-    if session.vni is None:
-        return conversations
-    return conversations[conversations["vni"] == session.vni].reset_index(drop=True)
+def judged(
+    capture: Capture, session: MirrorSession, addresses: Sequence[str] = (), others: Iterable[MirrorSession] = ()
+) -> Capture:
+    """The part of a capture that is the session's: all with its VNI; where it has none, all.
+
+    Where nothing at all came under its VNI: what may be the session's under another one, from one of its interface's addresses and
+    under no VNI of the other sessions known.
+    """
+    mine = capture.of(session.vni)
+    if session.vni is None or len(mine.conversations) or capture.by_vni["vni"].eq(session.vni).any():
+        return mine
+    table = capture.conversations
+    keep = ~table["vni"].isin([one.vni for one in others if one.vni is not None])
+    if addresses:
+        keep &= table["outer_source"].isin(addresses)
+    return capture.where(keep)
 
 
 def without_ports(seen: pd.DataFrame) -> pd.Series[Any]:

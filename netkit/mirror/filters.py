@@ -154,7 +154,7 @@ class Rule:
 class MirrorFilter:
     """Rules in both directions, and whether packets to and from Amazon's DNS are copied as well.
 
-    Raises InputError for an eleventh rule and for a number used twice in one direction.
+    written is False where nobody wrote it: it takes every packet, and nothing is said of its rules. Raises InputError for an eleventh rule and for a number used twice in one direction.
     """
 
     rules: tuple[Rule, ...]
@@ -162,6 +162,7 @@ class MirrorFilter:
     network_services: tuple[str, ...] = ()
     description: str = ""
     name: str = ""
+    written: bool = True
 
     def __post_init__(self) -> None:
         if len(self.rules) > MOST_RULES:
@@ -358,6 +359,11 @@ def parse_filter(lines: str | Sequence[str], *, name: str = "", id: str = "") ->
     if not wishes and not services:
         raise InputError("the filter description is empty, so nothing would be mirrored", hint='as "web: tcp 80,443"')
     return MirrorFilter(tuple(_numbered(wishes)), id=id, network_services=tuple(dict.fromkeys(services)), name=name)
+
+
+def any_packet() -> MirrorFilter:
+    """What is asked of a capture whose filter nobody named: every packet in both directions."""
+    return replace(parse_filter("all from any"), written=False)
 
 
 def _wants_dns(text: str) -> bool:

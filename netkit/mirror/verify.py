@@ -7,139 +7,45 @@ take both, nothing is cut, and the byte streams have no holes. Flow logs and Clo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from netkit.core.model import Coverage, Finding, Severity, Status, Window
-from netkit.core.net import protocol_name
+from netkit.core.model import Finding, Status, Window
+from netkit.core.net import TCP, protocol_name
 from netkit.mirror.capture import Capture
+from netkit.mirror.empty import empty, unread
 from netkit.mirror.expected import (
     addresses_of,
     as_filter,
     as_session,
-    beside_flow_logs,
     decided,
     direction_of,
-    flows,
-    guess_addresses,
-    interface_records,
-    ours,
-    rule_coverage,
     without_ports,
     without_reply,
 )
-from netkit.mirror.filters import MirrorFilter, MirrorSession, Stolen, stolen
+from netkit.mirror.filters import ANYWHERE, MirrorFilter, MirrorSession, Rule, any_packet
+from netkit.mirror.look import EXAMPLES, LIMITS, NEVER_MIRRORED, Look, examples
 from netkit.mirror.pcap import Array
 
-Others = Sequence[tuple[MirrorSession, MirrorFilter]]
-_EXAMPLES = 5
 # Delivery of flow logs and clocks apart: records of conversations that go on at the capture's ends are not compared.
 _QUIET = timedelta(minutes=10)
 _SKIPPED = ("NetworkSkipMirrorIn", "NetworkSkipMirrorOut")
 _MIRRORED = ("NetworkMirrorIn", "NetworkMirrorOut")
 _SKIPPED_PACKETS = ("NetworkPacketsSkipMirrorIn", "NetworkPacketsSkipMirrorOut")
-LIMITS = (
-    "A capture shows what arrived; what was never mirrored shows only beside flow logs or in holes of TCP streams.",
-)
-NEVER_MIRRORED = "AWS never mirrors ARP, DHCP, instance metadata, Amazon Time Sync and Windows activation."
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a verification looks at, and what follows from it once."""
-
-    capture: Capture
-    session: MirrorSession
-    filter: MirrorFilter
-    addresses: tuple[str, ...] = ()
-    primary: str = ""
-    others: Others = ()
-    flow_logs: Any = None
-    metrics: pd.DataFrame | None = None
-    causes: tuple[str, ...] = ()
-    window: Window | None = None
-    now: datetime | None = None
-
-    @cached_property
-    def conversations(self) -> pd.DataFrame:
-        """The session's own, or all where none has its VNI: the rest can be judged all the same."""
-        mine = ours(self.capture, self.session)
-        return self.capture.conversations if mine.empty else mine
-
-    @cached_property
-    def own(self) -> tuple[str, ...]:
-        """The mirrored interface's addresses, as given or as the capture shows them."""
-        return self.addresses or guess_addresses(self.conversations)
-
-    @cached_property
-    def flows(self) -> pd.DataFrame:
-        """Each direction of each conversation, and the rule that decides."""
-        return flows(self.conversations, self.filter, self.own)
-
-    @cached_property
-    def rules(self) -> pd.DataFrame:
-        """Each rule, and what of the capture it decided."""
-        return rule_coverage(self.flows, self.filter)
-
-    @cached_property
-    def before(self) -> Others:
-        """The sessions of the same interface that are asked first: those with a lower number."""
-        mine = self.session
-        return [
-            pair for pair in self.others if pair[0].interface in (mine.interface, "") and pair[0].number < mine.number
-        ]
-
-    @cached_property
-    def stolen(self) -> list[Stolen]:
-        """The packets that they take, by rule algebra."""
-        return stolen(self.session, self.filter, self.before)
-
-    @cached_property
-    def beside(self) -> pd.DataFrame | None:
-        """The flow log's numbers beside the mirror's, or None without a flow log."""
-        if self.flow_logs is None or not self.own:
-            return None
-        records = interface_records(self.flow_logs, self.session.interface)
-        return beside_flow_logs(
-            self.flows, records, self.filter, self.own, self.window or self.capture.window, self.before
-        )
-
-    @property
-    def seen(self) -> int:
-        """Mirrored packets."""
-        return self.capture.count("in_conversations")
-
-    @property
-    def subject(self) -> tuple[str, ...]:
-        """The session and its interface."""
-        return tuple(one for one in (self.session.id, self.session.interface) if one) or ("mirror",)
-
-    def coverage(self) -> Coverage:
-        """How much of the capture could be read."""
-        left = self.capture.count("frames") - self.seen
-        damaged = self.capture.count("damaged_bytes") or bool(self.capture.warnings)
-        state = "ok" if self.capture.count("frames") else "empty"
-        note = self.capture.warnings[0] if damaged and self.capture.warnings else ""
-        return Coverage(self.session.owner, "", "capture", state, self.capture.count("frames"), left, note)
-
-    def found(
-        self, code: str, severity: Severity, claim: str, evidence: dict[str, Any], next_step: str = "", *,
-        status: Status = "confirmed", limits: tuple[str, ...] = LIMITS,
-    ) -> Finding:  # fmt: skip
-        """A finding that rests on the capture."""
-        return Finding(code, status, severity, self.subject, claim, evidence, limits, (self.coverage(),), next_step)
+# Codes that leave open whether a mirror shows what it should, when they are inconclusive.
+_DOUBTS = ("MIRROR-ONE-WAY", "MIRROR-FLOW-LOG", "MIRROR-STOLEN", "MIRROR-FRAGMENTED", "MIRROR-SKIPPED")
+# AWS's packet length and what was cut by it differ by no more than an Ethernet header with its tag.
+_LENGTH_SLACK = 18
 
 
 def verify(
     capture: Capture,
     session: Mapping[str, Any] | MirrorSession,
-    filter: Mapping[str, Any] | MirrorFilter,
+    filter: Mapping[str, Any] | MirrorFilter | None = None,
     flow_logs: Any = None,
     *,
     interface: Mapping[str, Any] | Iterable[str] | None = None,
@@ -151,28 +57,30 @@ def verify(
 ) -> list[Finding]:
     """Whether a capture shows what a session and its filter should mirror, as findings, the gravest first.
 
-    session, filter   AWS's records (DescribeTrafficMirrorSessions, DescribeTrafficMirrorFilters) or netkit's values
-    flow_logs         the source interface's flow log: a frame of records or an open log; packets and bytes are compared
+    session, filter   AWS's records (DescribeTrafficMirrorSessions, DescribeTrafficMirrorFilters) or netkit's values; without a
+                      filter every packet is expected, and nothing is said of rules
+    flow_logs         the source interface's flow log: a frame of records or an open log; packets and bytes of each conversation
+                      are compared, by the interface's addresses where the session names no interface
     interface         the source interface: its describe record, or its private addresses, primary first
     others            the other sessions of the interface, each with its filter
     metrics           time, metric, value of NetworkMirror* and NetworkSkipMirror* of the source instance (CloudWatch)
     causes            what may make an empty capture, likeliest first: from preflight
-    window            when the capture ran; "" takes its first and last packet
-    now               to say how long ago the last packet came
+    window            when the capture ran; without it from its first frame to its last
+    now               until when packets of the session could have come: says how long it has been silent
 
-    Codes: MIRROR-EMPTY, -WRONG-VNI, -OUTER-SOURCE, -STOLEN, -ONE-WAY, -UNEXPECTED, -RULE-UNSEEN, -TRUNCATED, -FRAGMENTED, -LOSS,
-    -SKIPPED, -FLOW-LOG, -SILENT, -DAMAGED, and MIRROR-AS-CONFIGURED when none of them is confirmed above info.
+    Of a capture with several VNIs only the session's is judged. Codes: MIRROR-EMPTY, -WRONG-VNI, -OUTER-SOURCE, -STOLEN, -ONE-WAY,
+    -UNEXPECTED, -RULE-UNSEEN, -TRUNCATED, -FRAGMENTED, -LOSS, -DUPLICATES, -SKIPPED, -FLOW-LOG, -SILENT, -DAMAGED, and
+    MIRROR-AS-CONFIGURED when none of them is confirmed above info.
     """
     pairs = [(as_session(one), as_filter(theirs)) for one, theirs in others]
-    addresses = addresses_of(interface)
+    mirror = any_packet() if filter is None else as_filter(filter)
     look = Look(
-        capture, as_session(session), as_filter(filter), addresses, addresses[0] if addresses else "", pairs, flow_logs, metrics,
-        tuple(causes), window, now,
+        capture, as_session(session), mirror, addresses_of(interface), pairs, flow_logs, metrics, tuple(causes), window, now
     )  # fmt: skip
-    found = [*_empty(look)] if not look.seen else [one for check in CHECKS for one in check(look)]
-    found += [*_skipped(look), *_damaged(look)]
+    checks = CHECKS if look.seen else (_wrong_vni,) if len(capture.conversations) and not unread(look) else (empty,)
+    found = [one for check in (*checks, _skipped, _damaged) for one in check(look)]
     if look.seen and not any(one.status == "confirmed" and one.at_least("low") for one in found):
-        found.append(_as_configured(look))
+        found.append(_as_configured(look, found))
     weight = {"confirmed": 0, "inconclusive": 1, "refuted": 2}
     ranks = ("critical", "high", "medium", "low", "info")
     return sorted(found, key=lambda one: (weight[one.status], ranks.index(one.severity)))
@@ -199,16 +107,19 @@ def _wrong_vni(look: Look) -> Iterator[Finding]:
 
 
 def _outer_source(look: Look) -> Iterator[Finding]:
-    if not look.primary:
+    """Copies come from the interface's primary address; another of its own is no other interface's."""
+    if not look.addresses:
         return
-    strange = look.conversations[look.conversations["outer_source"] != look.primary]
+    families = {":" in one for one in look.addresses}
+    sender = look.conversations["outer_source"]
+    strange = look.conversations[~sender.isin(look.addresses) & sender.str.contains(":", regex=False).isin(families)]
     if strange.empty:
         return
-    by = strange.groupby("outer_source")["packets"].sum() + strange.groupby("outer_source")["packets_back"].sum()
+    by = strange.groupby("outer_source")[["packets", "packets_back"]].sum().sum(axis=1)
     yield look.found(
         "MIRROR-OUTER-SOURCE", "medium",
-        f"{int(by.sum()):,} packets come from {', '.join(map(str, by.index[:3]))} and not from the source interface's primary address {look.primary}",
-        {"expected": look.primary, "packets_by_outer_source": {str(one): int(count) for one, count in by.items()}},
+        f"{int(by.sum()):,} packets come from {', '.join(map(str, by.index[:3]))} and not from the source interface's address {look.addresses[0]}",
+        {"expected": look.addresses[0], "packets_by_outer_source": {str(one): int(count) for one, count in by.items()}},
         "another interface uses the same VNI, or the capture is of another session",
     )  # fmt: skip
 
@@ -235,30 +146,26 @@ def _one_way(look: Look) -> Iterator[Finding]:
     alone = without_reply(look.conversations)
     if alone.empty:
         return
-    reply = pd.DataFrame(
-        {
-            "protocol": alone["protocol"], "source": alone["destination"], "source_port": alone["destination_port"],
-            "destination": alone["source"], "destination_port": alone["source_port"],
-        }
-    )  # fmt: skip
+    alone = alone.assign(direction=direction_of(alone["source"], alone["destination"], look.own))
+    reply = alone.rename(columns={"source": "destination", "source_port": "destination_port", "destination": "source", "destination_port": "source_port"})  # fmt: skip
     reply["direction"] = direction_of(reply["source"], reply["destination"], look.own)
-    unruled = (decided(reply, look.filter)["action"] != "accept").to_numpy()
-    elsewhere = _taken_first(look, reply)
-    yield from _replies_not_taken(look, alone[unruled], reply[unruled])
-    rest = alone[~unruled & ~elsewhere]
+    answer = decided(reply, look.filter)
+    unruled = (answer["action"] != "accept").to_numpy()
+    yield from _replies_not_taken(look, decided(alone, look.filter)[unruled], answer[unruled])
+    rest = alone[~unruled & ~_taken_first(look, reply)]
     proven = rest[rest["proven"]]
     if len(proven):
         yield look.found(
             "MIRROR-ONE-WAY", "medium",
             f"{len(proven):,} TCP conversations show one direction only, although their packets acknowledge the other and the filter takes it",
-            {"conversations": len(proven), "examples": _examples(proven)},
+            {"conversations": len(proven), "examples": examples(proven)},
             "look for loss on the way, and whether the replies leave by another interface",
         )  # fmt: skip
     elif len(rest):
         yield look.found(
             "MIRROR-ONE-WAY", "low",
             f"{len(rest):,} conversations show one direction only; whether anything answered cannot be seen",
-            {"conversations": len(rest), "examples": _examples(rest)},
+            {"conversations": len(rest), "examples": examples(rest)},
             "compare with the flow log of the source interface",
             status="inconclusive",
         )  # fmt: skip
@@ -272,27 +179,74 @@ def _taken_first(look: Look, rows: pd.DataFrame) -> Array:
     return taken
 
 
-def _replies_not_taken(look: Look, alone: pd.DataFrame, reply: pd.DataFrame) -> Iterator[Finding]:
+def _replies_not_taken(look: Look, alone: pd.DataFrame, answer: pd.DataFrame) -> Iterator[Finding]:
+    """Conversations whose other direction no rule takes: proved where an acknowledgement shows that the other was there."""
     if alone.empty:
         return
-    proven = int(alone["proven"].sum())
-    services = reply.groupby(["direction", "protocol", "source_port"], dropna=False).size().sort_values(ascending=False)
-    rules = [_missing_rule(direction, protocol, port) for direction, protocol, port in services.index[:_EXAMPLES]]
-    yield look.found(
-        "MIRROR-ONE-WAY", "high" if proven else "medium",
-        f"{len(alone):,} conversations show one direction only, because no rule takes the other: {rules[0]} is missing"
-        + (f", and {len(services) - 1} more" if len(services) > 1 else ""),
-        {"conversations": len(alone), "acknowledge_the_other_direction": proven, "missing_rules": rules, "examples": _examples(alone)},
-        f"add a rule for the replies: {rules[0]}",
-    )  # fmt: skip
+    why = pd.Series(_reasons(look.filter, alone, answer), index=alone.index, dtype=object)
+    sure = why.isin(set(why[alone["proven"]]))
+    for some, proven in ((alone[sure], int(alone["proven"].sum())), (alone[~sure], 0)):
+        if some.empty:
+            continue
+        reasons = why[some.index].value_counts().index.tolist()
+        rules = [words for words, _ in reasons[:EXAMPLES]]
+        more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        claim = f"{len(some):,} conversations show one direction only"
+        yield look.found(
+            "MIRROR-ONE-WAY", "high" if proven else "low",
+            f"{claim}, because no rule takes the other: {rules[0]}{more}" if proven
+            else f"{claim}; whether anything answered cannot be seen, and no rule takes it: {rules[0]}{more}",
+            {"conversations": len(some), "acknowledge_the_other_direction": proven,
+             "missing_rules": [words.removesuffix(" is missing") for words in rules], "examples": examples(some)},
+            reasons[0][1],
+            status="confirmed" if proven else "inconclusive",
+        )  # fmt: skip
 
 
-def _missing_rule(direction: str, protocol: int, port: Any) -> str:
-    where = f"{direction} " if direction else ""
-    return f"{where}accept {protocol_name(protocol)}" + (f" source port {int(port)}" if pd.notna(port) and port else "")
+def _reasons(mirror: MirrorFilter, alone: pd.DataFrame, answer: pd.DataFrame) -> list[tuple[str, str]]:
+    rules = {(str(rule.direction), rule.number): rule for rule in mirror.rules}
+    held = [
+        [rules.get((str(direction), int(number))) for direction, number in zip(rows["direction"], rows["rule"].fillna(-1), strict=True)]
+        for rows in (alone, answer)
+    ]  # fmt: skip
+    return [_why_not(taker, refuser, back) for taker, refuser, back in zip(*held, answer.itertuples(), strict=True)]
+
+
+def _why_not(taker: Rule | None, refuser: Rule | None, back: Any) -> tuple[str, str]:
+    """What keeps the other direction out, and what to do: a rule that rejects it, or the one that is missing beside `taker`."""
+    if refuser is not None and back.action == "reject":
+        return (
+            f"{refuser} rejects it",
+            f"remove the rule, or accept the packets under a lower number than {refuser.number}",
+        )
+    missing = _missing_rule(taker, back)
+    return f"{missing} is missing", f"add a rule for the other direction: {missing}"
+
+
+def _missing_rule(taker: Rule | None, back: Any) -> str:
+    """The rule that the one that took the seen direction has for its other half: with its port, or with the service's where it names
+    none or a range, in which clients' own ports may be."""
+    ports, ends = {}, {}
+    if taker is not None:
+        ports = {"source": taker.destination_ports, "destination": taker.source_ports}
+        ends = {"source": taker.destination, "destination": taker.source}
+    if back.service and not any(span and span[0] == span[1] for span in ports.values()):
+        # The service of the seen direction stands at the other end of this one.
+        end = "destination" if back.service == "source" else "source"
+        port = getattr(back, f"{end}_port")
+        ports = {end: None if pd.isna(port) or not port else (int(port), int(port))}
+    words = [f"{back.direction} accept" if back.direction else "accept", protocol_name(back.protocol)]
+    for end, preposition in (("source", "from"), ("destination", "to")):
+        if ends.get(end, ANYWHERE[4]) not in ANYWHERE.values():
+            words += [preposition, ends[end]]
+        if span := ports.get(end):
+            words += [f"{end} port", str(span[0]) if span[0] == span[1] else f"{span[0]}-{span[1]}"]
+    return " ".join(words)
 
 
 def _unexpected(look: Look) -> Iterator[Finding]:
+    if not look.filter.written:
+        return
     strange = look.flows[(look.flows["action"] != "accept") & ~without_ports(look.flows)]
     if strange.empty:
         return
@@ -305,12 +259,14 @@ def _unexpected(look: Look) -> Iterator[Finding]:
         "MIRROR-UNEXPECTED", "medium",
         f"{int(strange['packets'].sum()):,} packets of {strange['conversation'].nunique():,} conversations are none that the filter takes"
         + (f"; {by}" if by else ", and no other session given explains them"),
-        {"packets": int(strange["packets"].sum()), "explained_by_session": explained, "examples": _examples(strange)},
+        {"packets": int(strange["packets"].sum()), "explained_by_session": explained, "examples": examples(strange)},
         "the filter was changed since the capture, or the capture is of another session",
     )  # fmt: skip
 
 
 def _rule_unseen(look: Look) -> Iterator[Finding]:
+    if not look.filter.written:
+        return
     never = look.rules[look.rules["state"] == "never asked"]
     if len(never):
         yield look.found(
@@ -322,7 +278,9 @@ def _rule_unseen(look: Look) -> Iterator[Finding]:
     unseen = look.rules[look.rules["state"] == "not seen"]
     if unseen.empty:
         return
-    logged = look.beside[look.beside["seen_by"] == "flow log"] if look.beside is not None else None
+    beside = look.beside
+    # What was logged before or after the capture says nothing of it.
+    logged = None if beside is None else beside[(beside["seen_by"] == "flow log") & beside["whole"]]
     missed = decided(logged, look.filter) if logged is not None and len(logged) else None
     sure = [] if missed is None else [rule for rule, direction, number in zip(unseen["rule"], unseen["direction"], unseen["number"], strict=True) if ((missed["direction"] == direction) & (missed["rule"] == number)).any()]  # fmt: skip
     total = int((look.rules["action"] == "accept").sum())
@@ -340,16 +298,14 @@ def _truncated(look: Look) -> Iterator[Finding]:
     cut = look.conversations[look.conversations["truncated"] > 0]
     if len(cut):
         count, to = int(cut["truncated"].sum()), int(cut["truncated_to"].max())
-        by_length = look.session.packet_length is not None and to <= look.session.packet_length
-        why = (
-            f"the session's packet length {look.session.packet_length}"
-            if by_length
-            else "an MTU on the way or of the target"
-        )
+        length = look.session.packet_length
+        by_length = length is not None and abs(to - length) <= _LENGTH_SLACK
+        why = f"the session's packet length {length}" if by_length else "an MTU on the way or of the target"
+        why += "" if look.session.id or by_length else ", or by the packet length of a session that is not known"
         yield look.found(
             "MIRROR-TRUNCATED", "low" if by_length else "medium",
             f"{count:,} packets of {len(cut):,} conversations are cut at {to:,} bytes by {why}",
-            {"packets": count, "conversations": len(cut), "longest_bytes": to, "packet_length": look.session.packet_length, "examples": _examples(cut)},
+            {"packets": count, "conversations": len(cut), "longest_bytes": to, "packet_length": look.session.packet_length, "examples": examples(cut)},
             "leave the packet length out for whole packets" if by_length else "set the source's MTU to the target's less 54 bytes (IPv4) or 74 (IPv6)",
         )  # fmt: skip
     short = look.conversations[look.conversations["truncated_by_capture"] > 0]
@@ -357,20 +313,28 @@ def _truncated(look: Look) -> Iterator[Finding]:
         yield look.found(
             "MIRROR-TRUNCATED", "low",
             f"{int(short['truncated_by_capture'].sum()):,} packets were cut by the capture itself (snap length), not by the mirror",
-            {"packets": int(short["truncated_by_capture"].sum()), "conversations": len(short), "examples": _examples(short)},
+            {"packets": int(short["truncated_by_capture"].sum()), "conversations": len(short), "examples": examples(short)},
             "capture with -s 0 where whole packets are wanted",
         )  # fmt: skip
 
 
 def _fragmented(look: Look) -> Iterator[Finding]:
-    first, later = look.capture.count("outer_fragments"), look.capture.count("outer_later_fragments")
+    first, later = look.count("outer_fragments"), look.count("outer_later_of_mirrored")
+    unknown = look.capture.count("outer_later_fragments") - look.capture.count("outer_later_of_mirrored")
+    evidence = {"first_fragments": first, "later_fragments": later, "later_fragments_of_unknown": unknown}
+    step = "raise the MTU between source and target by 50 bytes (IPv4) or 70 (IPv6), or set a packet length"
+    limits = (*LIMITS, "Later fragments are not put together: what they carry is counted, not read.")
     if first or later:
         yield look.found(
             "MIRROR-FRAGMENTED", "medium",
             f"{max(first, later):,} mirrored packets came in fragments: with the VXLAN headers they are larger than a link's MTU",
-            {"first_fragments": first, "later_fragments": later},
-            "raise the MTU between source and target by 50 bytes (IPv4) or 70 (IPv6), or set a packet length",
-            limits=(*LIMITS, "Later fragments are not put together: what they carry is counted, not read."),
+            evidence, step, limits=limits,
+        )  # fmt: skip
+    elif unknown:
+        yield look.found(
+            "MIRROR-FRAGMENTED", "low",
+            f"{unknown:,} later fragments came without their first: whether they are mirrored packets cannot be seen",
+            evidence, step, status="inconclusive", limits=limits,
         )  # fmt: skip
 
 
@@ -383,43 +347,77 @@ def _loss(look: Look) -> Iterator[Finding]:
     carried = int(holed["bytes"].sum() + holed["bytes_back"].sum())
     yield look.found(
         "MIRROR-LOSS", "medium",
-        f"{lost:,} bytes of {len(holed):,} TCP conversations were never seen: sequence numbers have {len(look.capture.gaps):,} gaps",
+        f"{lost:,} bytes of {len(holed):,} TCP conversations were never seen: sequence numbers have {len(look.mine.gaps):,} gaps",
         {
-            "bytes": lost, "conversations": len(holed), "of_conversations": len(table), "gaps": len(look.capture.gaps),
-            "bytes_seen_in_them": carried, "capture_dropped_packets": look.capture.count("capture_dropped"), "examples": _examples(holed),
+            "bytes": lost, "conversations": len(holed), "of_conversations": len(table), "gaps": len(look.mine.gaps),
+            "bytes_seen_in_them": carried, "capture_dropped_packets": look.capture.count("capture_dropped"), "examples": examples(holed),
         },
         "look at NetworkSkipMirrorIn/Out of the source, the drop counters of the capturing host, and the target's bandwidth",
         limits=(*LIMITS, "Loss of UDP and ICMP does not show; packets that the sender itself lost on the way look the same until repeated."),
     )  # fmt: skip
 
 
+def _duplicates(look: Look) -> Iterator[Finding]:
+    table = look.conversations
+    twice = int(table[["duplicates", "duplicates_back"]].to_numpy().sum())
+    if not twice:
+        return
+    mine = table[(table["duplicates"] > 0) | (table["duplicates_back"] > 0)]
+    yield look.found(
+        "MIRROR-DUPLICATES", "low",
+        f"{twice:,} of {look.seen:,} packets are in the capture a second time, byte for byte: duplicates, no retransmissions",
+        {"duplicates": twice, "packets": look.seen, "packets_once": look.seen - twice, "conversations": len(mine), "examples": examples(mine)},
+        "capture on one interface (a bond or its members, not both), and let each packet go to one target",
+    )  # fmt: skip
+
+
 def _flow_log(look: Look) -> Iterator[Finding]:
+    """Conversation by conversation: what one lacks is not made good by what another has too many."""
+    if look.flow_logs is None:
+        return
     beside = look.beside
+    limits = (*LIMITS, "Flows that go on before or after the capture are left out.", NEVER_MIRRORED)
     if beside is None:
+        yield look.found(
+            "MIRROR-FLOW-LOG", "low", "The flow log is not compared: which addresses are the mirrored interface's is not known",
+            {}, "name the interface, or its addresses", status="inconclusive", limits=limits,
+        )  # fmt: skip
         return
     whole = beside[beside["whole"]]
-    missing = whole[whole["seen_by"] == "flow log"]
-    both = whole[whole["seen_by"] == "both"]
-    alone = beside[beside["seen_by"] == "capture"]
+    missing, both = whole[whole["seen_by"] == "flow log"], whole[whole["seen_by"] == "both"]
+    more = both["packets_mirrored"] - both["packets_logged"]
+    short, over = both[more < 0], both[more > 0]
+    other_bytes = both[(more == 0) & (both["bytes_mirrored"] != both["bytes_logged"])]
+    lacking, surplus = int(missing["packets_logged"].sum() - more[more < 0].sum()), int(more[more > 0].sum())
     packets, logged = int(both["packets_mirrored"].sum()), int(both["packets_logged"].sum())
     evidence = {
-        "flows_in_both": len(both), "flows_in_the_flow_log_only": len(missing), "flows_in_the_capture_only": len(alone),
+        "flows_in_both": len(both), "flows_in_the_flow_log_only": len(missing), "flows_in_the_capture_only": int((beside["seen_by"] == "capture").sum()),
         "packets_mirrored": packets, "packets_logged": logged, "bytes_mirrored": int(both["bytes_mirrored"].sum()),
-        "bytes_logged": int(both["bytes_logged"].sum()), "flows_that_differ": int((both["packet_ratio"] != 1).sum()),
-        "missing": _examples(missing),
+        "bytes_logged": int(both["bytes_logged"].sum()), "flows_that_differ": len(short) + len(over) + len(other_bytes),
+        "packets_lacking": lacking, "packets_too_many": surplus, "flows_with_other_bytes": len(other_bytes),
+        "missing": examples(missing), "short": examples(short), "too_many": examples(over),
     }  # fmt: skip
-    limits = (*LIMITS, "Flows that go on before or after the capture are left out.", NEVER_MIRRORED)
-    if len(missing) or (logged and packets < logged):
-        lost = int(missing["packets_logged"].sum()) + max(logged - packets, 0)
+    too_many = (
+        f"{len(over):,} flows have {surplus:,} packets more in the mirror than in the flow log" if len(over) else ""
+    )
+    if len(missing) or len(short):
         yield look.found(
             "MIRROR-FLOW-LOG", "high" if len(missing) > len(both) else "medium",
-            f"The flow log has {lost:,} packets that the filter takes and the capture lacks: {len(missing):,} of {len(missing) + len(both):,} flows entirely",
+            f"The flow log has {lacking:,} packets that the filter takes and the capture lacks: {len(missing):,} of {len(missing) + len(both):,} flows entirely"
+            f", {len(short):,} in part" + (f"; {too_many}" if too_many else ""),
             evidence, "compare the times of the missing flows with the gaps of the capture", limits=limits,
+        )  # fmt: skip
+    elif len(over) or len(other_bytes):
+        words = [too_many] if too_many else []
+        words += [f"{len(other_bytes):,} flows have as many packets and other bytes"] if len(other_bytes) else []
+        yield look.found(
+            "MIRROR-FLOW-LOG", "low", f"Mirror and flow log differ, though nothing is lacking: {'; '.join(words)}",
+            evidence, "see whether the flow log skipped records (SKIPDATA) or the capture holds packets twice", status="inconclusive", limits=limits,
         )  # fmt: skip
     elif logged:
         yield look.found(
             "MIRROR-FLOW-LOG", "info",
-            f"The mirror shows what the flow log does: {packets:,} packets beside {logged:,} in {len(both):,} flows",
+            f"The mirror shows what the flow log does: {packets:,} packets beside {logged:,} in {len(both):,} flows, each with as many",
             evidence, limits=limits,
         )  # fmt: skip
     else:
@@ -430,20 +428,23 @@ def _flow_log(look: Look) -> Iterator[Finding]:
 
 
 def _silent(look: Look) -> Iterator[Finding]:
-    if look.now is None or look.capture.window is None:
+    window = look.mine.window
+    if look.now is None or window is None:
         return
-    since = look.now - look.capture.window.end
+    since = look.now - window.end
     if since > _QUIET:
         yield look.found(
             "MIRROR-SILENT", "low",
-            f"The last mirrored packet came {_span(since)} ago, at {look.capture.window.end:%Y-%m-%d %H:%M:%SZ}",
-            {"seconds": int(since.total_seconds())},
+            f"The last mirrored packet came {_span(since)} ago, at {window.end:%Y-%m-%d %H:%M:%SZ}",
+            {"seconds": int(since.total_seconds()), "until": f"{look.now:%Y-%m-%dT%H:%M:%SZ}"},
             "fetch the newest ring file, and see whether the source has had traffic since",
             status="inconclusive",
         )  # fmt: skip
 
 
-CHECKS = (_wrong_vni, _outer_source, _stolen, _one_way, _unexpected, _rule_unseen, _truncated, _fragmented, _loss, _flow_log, _silent)  # fmt: skip
+CHECKS = (
+    _wrong_vni, _outer_source, _stolen, _one_way, _unexpected, _rule_unseen, _truncated, _fragmented, _loss, _duplicates, _flow_log, _silent,
+)  # fmt: skip
 
 
 def _skipped(look: Look) -> Iterator[Finding]:
@@ -453,20 +454,21 @@ def _skipped(look: Look) -> Iterator[Finding]:
     skipped = int(sum(sums.get(name, 0) for name in _SKIPPED))
     mirrored = int(sum(sums.get(name, 0) for name in _MIRRORED))
     packets = int(sum(sums.get(name, 0) for name in _SKIPPED_PACKETS))
-    captured = int(look.capture.conversations[["bytes", "bytes_back"]].sum().sum())
+    captured = int(look.conversations[["bytes", "bytes_back"]].to_numpy().sum())
     evidence = {
         "bytes_skipped": skipped,
         "packets_skipped": packets,
         "bytes_mirrored": mirrored,
         "bytes_captured": captured,
     }
+    limits = ("The metrics are the instance's, of all its sessions, in points of five minutes.",)
     if skipped or packets:
         yield look.found(
             "MIRROR-SKIPPED", "medium",
-            f"The source skipped {packets:,} packets ({skipped:,} bytes) that the filter takes, because its own traffic went first",
+            f"The source skipped {packets:,} packets ({skipped:,} bytes) that a filter takes, because its own traffic went first",
             evidence,
             "mirror less (narrower rules, a packet length), or use a larger instance: mirrored bytes count against its bandwidth",
-            status="confirmed" if look.capture.count("frames") else "inconclusive",
+            status="confirmed" if look.capture.count("frames") else "inconclusive", limits=limits,
         )  # fmt: skip
     elif mirrored and not captured:
         yield look.found(
@@ -479,7 +481,7 @@ def _skipped(look: Look) -> Iterator[Finding]:
         yield look.found(
             "MIRROR-SKIPPED", "info", f"The source skipped nothing; it mirrored {mirrored:,} bytes, {captured:,} were captured",
             evidence, status="refuted",
-            limits=("The metrics are the instance's, of all its sessions, in points of five minutes.",),
+            limits=limits,
         )  # fmt: skip
 
 
@@ -501,81 +503,42 @@ def _damaged(look: Look) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _empty(look: Look) -> Iterator[Finding]:
-    frames = look.capture.count("frames")
-    causes = list(look.causes or default_causes(look))
-    expected = look.beside[look.beside["seen_by"] == "flow log"] if look.beside is not None else None
-    if expected is not None and expected.empty:
-        causes.insert(0, "there was nothing to mirror: the flow log has no accepted packet that the filter takes")
-    asked = (
-        ""
-        if expected is None
-        else f"; the flow log has {int(expected['packets_logged'].sum()):,} packets that it should show"
-    )
-    yield Finding(
-        "MIRROR-EMPTY",
-        "confirmed" if frames or expected is not None or look.causes else "inconclusive",
-        "high",
-        look.subject,
-        f"The capture shows no mirrored packet ({frames:,} frames of other kinds){asked}. Likeliest cause: {causes[0]}",
-        {"frames": frames, "causes": causes, "other": dict(look.capture.other)},
-        (*LIMITS, NEVER_MIRRORED),
-        (look.coverage(),) if frames else (),
-        f"look in this order: {'; '.join(causes[:3])}",
-    )  # fmt: skip
-
-
-def default_causes(look: Look) -> list[str]:
-    """Why a capture can be empty, likeliest first, without a preflight: from the configuration alone, then what only AWS knows."""
-    copied = any(look.filter.accepted(direction, family) for direction in ("ingress", "egress") for family in (4, 6))
-    known = [] if copied or look.filter.network_services else ["the filter has no rule that accepts anything"]
-    known += [f"{one}" for one in look.stolen]
-    return [
-        *known,
-        "the target's security group or a network ACL does not let UDP 4789 in",
-        "no route leads from the source's subnet to the target",
-        "a load balancer target has no UDP listener on 4789, or no healthy target",
-        "the source had no packet that the filter takes",
-        "the source skips mirrored packets under load (NetworkSkipMirrorIn/Out)",
-        "the capture ran on another interface than the target's, or with a filter other than udp port 4789",
-    ]
-
-
-def _as_configured(look: Look) -> Finding:
-    window = look.capture.window
+def _as_configured(look: Look, found: Iterable[Finding]) -> Finding:
+    """Nothing above info is proved. Confirmed only where nothing is left open either; what was not looked at is not called right."""
+    window = look.mine.window
     known = bool(look.session.id or look.session.interface)
     seen = look.rules[look.rules["state"] == "seen"]
     total = int((look.rules["action"] == "accept").sum())
+    table = look.conversations
+    followed = int(((table["protocol"] == TCP) & (table["handshake"] != "not readable")).sum())
+    logged = any(one.code == "MIRROR-FLOW-LOG" and one.status == "confirmed" for one in found)
+    doubts = sorted({one.code for one in found if one.status == "inconclusive" and one.code in _DOUBTS})
+    whole = [f"no gap in {followed:,} TCP conversations"] if followed else []
+    whole += ["no flow short beside the flow log"] if logged else []
+    start = (
+        "The mirror shows what it should"
+        if known
+        else "The capture is sound by itself, without a session to compare it with"
+    )
+    claim = [f"{look.seen:,} packets in {len(table):,} conversations"]
+    claim += [f"{len(seen)} of {total} accepting rules seen"] if look.filter.written else []
+    claim += whole or ["whether anything was lost cannot be told without TCP and without a flow log"]
+    status: Status = "inconclusive" if doubts or not whole else "confirmed"
+    if status == "inconclusive":
+        start = "Nothing is proved against the mirror" + ("" if known else ", without a session to compare it with")
+        start += f"; {', '.join(doubts)} left open" if doubts else ""
+    rules = {"rules_seen": len(seen), "accepting_rules": total} if look.filter.written else {}
     return look.found(
-        "MIRROR-AS-CONFIGURED", "info",
-        ("The mirror shows what it should" if known else "The capture is sound by itself, without a session to compare it with")
-        + f": {look.seen:,} packets in {len(look.conversations):,} conversations, {len(seen)} of {total} accepting rules seen, no loss",
+        "MIRROR-AS-CONFIGURED", "info", f"{start}: {', '.join(claim)}",
         {
-            "packets": look.seen, "conversations": len(look.conversations), "rules_seen": len(seen), "accepting_rules": total,
+            "packets": look.seen, "conversations": len(table), "tcp_conversations_followed": followed, "beside_the_flow_log": logged, "left_open": doubts,
             "seconds": window.seconds if window else 0, "first": str(window.start) if window else "", "last": str(window.end) if window else "",
-        },
+        } | rules,
+        status=status,
     )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------ small things
-
-
-def _examples(rows: pd.DataFrame) -> list[str]:
-    def end(address: Any, port: Any) -> str:
-        return (
-            str(address)
-            if pd.isna(port)
-            else f"{address}:{int(port)}"
-            if ":" not in str(address)
-            else f"[{address}]:{int(port)}"
-        )
-
-    names = ("protocol", "source", "source_port", "destination", "destination_port")
-    columns = (rows[name].head(_EXAMPLES).tolist() for name in names)
-    return [
-        f"{protocol_name(protocol)} {end(source, source_port)} -> {end(destination, destination_port)}"
-        for protocol, source, source_port, destination, destination_port in zip(*columns, strict=True)
-    ]
 
 
 def _span(span: timedelta) -> str:

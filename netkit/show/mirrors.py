@@ -99,7 +99,7 @@ def rule_grid(coverage: pd.DataFrame, *, title: str = "Which rules of the filter
     coverage: netkit.mirror.rule_coverage (direction, number, action, rule, conversations, packets, bytes, state)
     """
     if coverage.empty:
-        return _nothing(title, "the filter has no rules: nothing is mirrored")
+        return _nothing(title, "no rules were given to look for")
     cells = ["direction", "number", "action", "rule", "conversations", "packets", "bytes", "state"]
     white = ["white"] * len(coverage)
     words = [text.split(" ", 3)[-1] for text in coverage["rule"].tolist()]
