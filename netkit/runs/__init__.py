@@ -1,0 +1,1 @@
+"""Runs: a notebook's beginning and end, the strict runner, its page."""
