@@ -23,6 +23,7 @@ PRICES: dict[str, float] = {
     "athena_usd_per_tb": 5.00,
     "cross_zone_usd_per_gb": 0.02,
     "insights_usd_per_gb": 0.005,
+    "metric_data_usd_per_1000": 0.01,
     "mirror_session_usd_per_hour": 0.015,
     "nat_usd_per_gb": 0.045,
     "reachability_analysis_usd": 0.10,

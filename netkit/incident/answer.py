@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from netkit.core.model import Coverage, Finding, Severity, Status
+from netkit.core.model import Finding
 from netkit.incident import (
     observe_config,
     observe_dns,
@@ -27,7 +26,8 @@ from netkit.incident.blame import change_of, related
 from netkit.incident.derive import derive
 from netkit.incident.evidence import Evidence, read_folder
 from netkit.incident.faults import INSUFFICIENT, NOT_THE_NETWORK, catalogue
-from netkit.incident.rank import SURE, Hypothesis, Ranked, rank
+from netkit.incident.findings import findings
+from netkit.incident.rank import Hypothesis, Ranked, rank
 from netkit.incident.scene import Scene
 
 RANKED_COLUMNS = ("rank", "fault", "resource", "since", "actor", "standing", "points", "why", "against")
@@ -223,84 +223,3 @@ def _ranked(rows: Iterable[Ranked]) -> pd.DataFrame:
         for row in rows
     ]
     return pd.DataFrame(made, columns=list(RANKED_COLUMNS))
-
-
-# ------------------------------------------------------------------------------------------------------------------ findings
-
-
-def findings(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observation]) -> list[Finding]:
-    """The contract's findings: INCIDENT-CAUSE for each ranked cause, or INCIDENT-NOT-NETWORK, or INCIDENT-UNKNOWN."""
-    causes = [row for row in rows if row.hypothesis.fault != NOT_THE_NETWORK and row.decided and row.points > 0]
-    healthy = next(row for row in rows if row.hypothesis.fault == NOT_THE_NETWORK)
-    made = [_cause(scene, row, number) for number, row in enumerate(causes, start=1)]
-    if causes and (causes[0].points >= healthy.points or (causes[0].points >= SURE and not causes[0].against)):
-        return made
-    if healthy.decided or _healthy(observations):
-        return [_not_network(scene, healthy)]
-    return [_unknown(scene, observations), *made]
-
-
-def _healthy(observations: Sequence[Observation]) -> bool:
-    held = once(observations)
-    complete, opened = held.get(("f-complete", "")), held.get(("c-path-open", ""))
-    return bool(complete and complete.state == "seen" and opened and opened.state == "seen")
-
-
-def _when(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
-
-
-def _cause(scene: Scene, row: Ranked, number: int) -> Finding:
-    one, fault = row.hypothesis, catalogue()[row.hypothesis.fault]
-    coverage = _rests_on(scene, row)
-    sure = row.standing == "proved" and all(each.state == "ok" for each in coverage)
-    status: Status = "confirmed" if sure else "inconclusive"
-    severity: Severity = "high" if row.standing in ("proved", "likely") else "medium"
-    since = f", since {_when(one.since)}" if one.since else ""
-    actor = f", changed by {one.actor}" if one.actor else ""
-    claim = f"{fault.says} It is {one.resource}{since}{actor} ({row.standing})."
-    evidence = {
-        "fault": one.fault, "resource": one.resource, "rank": number, "since": _when(one.since), "actor": one.actor, "standing": row.standing,
-        "points": row.points, "change": one.change, "why": [str(point) for point in row.why], "against": [str(point) for point in row.against],
-    }  # fmt: skip
-    return Finding(
-        "INCIDENT-CAUSE", status, severity, (one.resource,), claim, evidence, (), coverage if sure else (), ""
-    )
-
-
-def _rests_on(scene: Scene, row: Ranked) -> tuple[Coverage, ...]:
-    parts = {_SYSTEM_OF[point.atom[0]] for point in row.why}
-    return tuple(
-        each for each in scene.evidence.coverage if each.table.split(" ")[0] in parts and each.state != "empty"
-    )
-
-
-def _not_network(scene: Scene, row: Ranked) -> Finding:
-    claim = "Connections are made, delivered and answered: the trouble is not in the network."
-    evidence = {
-        "fault": NOT_THE_NETWORK,
-        "resource": "",
-        "standing": "likely",
-        "why": [str(one) for one in row.why],
-        "against": [str(one) for one in row.against],
-    }
-    return Finding("INCIDENT-NOT-NETWORK", "inconclusive", "info", (), claim, evidence)
-
-
-def _unknown(scene: Scene, observations: Sequence[Observation]) -> Finding:
-    missing = [
-        row.table
-        for row in scene.evidence.coverage
-        if row.state == "skipped"
-        and row.note == "not handed over"
-        and row.table in ("snapshots", "flow_logs", "cloudtrail", "metrics")
-    ]
-    claim = "What is there does not decide it" + (f"; missing: {', '.join(missing)}" if missing else "") + "."
-    return Finding(
-        "INCIDENT-UNKNOWN",
-        "inconclusive",
-        "medium",
-        (),
-        claim,
-        {"fault": INSUFFICIENT, "missing": missing, "standing": "unknown"},
-    )
