@@ -71,7 +71,7 @@ class NetkitError(Exception):
         return "\n".join(" ".join(line.split()) for line in lines if line)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.subject, self.hint))
+        return (_rebuild, (type(self), self.what, self.subject, self.hint), vars(self))
 
 
 def _rebuild(kind: type[NetkitError], what: str, subject: str, hint: str) -> NetkitError:
@@ -117,7 +117,14 @@ class TargetError(InputError):
 
 
 class AwsError(NetkitError):
-    """AWS refused a call; `what` has the operation and AWS's own code and message."""
+    """AWS refused a call; `what` has the operation and AWS's own code and message.
+
+    status   of HTTP, 0 where no answer came
+    retries  how often the call was repeated before that answer: an earlier try may have done the work
+    """
+
+    status: int = 0
+    retries: int = 0
 
 
 class AccessError(AwsError):

@@ -52,14 +52,12 @@ STATEMENTS_UNDO = "remove_bucket_policy_statements"  # the one undo that is not 
 
 Request = Mapping[str, Any]
 _ABSENT = re.compile(r"NotFound|NoSuch|DoesNotExist|^404$")
-# AWS may have done the work before it gave these answers, so the intent stays open and the next run looks.
-_UNSURE = {
-    "InternalError",
-    "InternalFailure",
-    "InternalServiceException",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-}
+_THERE_ALREADY = re.compile(r"Already|Exists|Duplicate|Conflict")
+# What AWS changes by itself, or writes of every read, says nothing of whether a thing is still as it was made.
+_CHANGES_ALONE = re.compile(
+    r"Time(stamp)?$|Date$|^State(Reason|ReasonData|Value|TransitionedReason)?$|Status$|Bytes$|^Version|^ResponseMetadata$|Arn$|ARN$|^(Created|Updated)|^(Is|Cross)|Until$"
+)
+_TAGS = ("tags", "Tags", "TagList", "Table.Parameters")
 _LOADED = ("file://", "fileb://")  # the AWS command line reads these files in place of the value
 _PLAIN_WORD = re.compile(r"[\w<.:/@+*][\w<>.:/@+*-]*")  # in a list of words none may look like an option or JSON
 _SETTLE_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -101,10 +99,24 @@ class Guard:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A read, and the member of its answer that counts."""
+
+    service: str
+    operation: str
+    request: Request
+    key: str
+
+
+@dataclass(frozen=True)
 class Undo:
     """How a step is taken back.
 
     by_tag  how EC2 ids of its kind begin ("fl-"): so it is found by its netkit:run tag when its id was never seen
+    look    what is there: taken back only while it still is as it was right after it was made
+    owner   its tags: they tell whose it is where the run was cut short between its call and the answer. Without them, and
+            without a step before it that is this run's, it then is nobody's known, and is left
+    empty   AWS itself removes it only while nothing is in it, so that nobody's work goes with one that was not ours
     """
 
     service: str
@@ -112,6 +124,9 @@ class Undo:
     request: Request
     guards: tuple[Guard, ...] = ()
     by_tag: str = ""
+    look: Look | None = None
+    owner: Look | None = None
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,38 +238,65 @@ class Owner:
         return [{"Key": key, "Value": value} for key, value in (self.tags | more).items()]
 
 
+_INTENT = ("account", "region", "action", "resource", "name")
+
+
+def _has_undo(line: Mapping[str, Any]) -> bool:
+    """Whether an event that needs an undo has one that teardown can read."""
+    undo = line.get("undo")
+    if undo is None:
+        return line["event"] != "intent" or ("undo" in line and isinstance(line.get("after"), list))
+    members = {"service": str, "operation": str, "request": dict, "guards": list, "by_tag": str}
+    return isinstance(undo, dict) and all(isinstance(undo.get(name), kind) for name, kind in members.items())
+
+
 class Ledger:
     """A JSON Lines file of what was meant and what was done, flushed to disk line by line.
 
-    Events of a step: intent, then result, partial or failed; later removed or left.
+    Events of a step: intent, then result, partial, failed or unclear (it is there, and nothing says who made it), and seen
+    (how it then looked); later removed or left.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def lines(self) -> list[dict[str, Any]]:
-        """All lines, oldest first, without one that a kill cut short: what it meant is looked up in AWS."""
-        texts = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
-        return [line for text in texts if (line := self._parsed(text))]
+        """All lines, oldest first, without one that a kill cut short or that is damaged: what it meant is looked up in AWS."""
+        return [line for text in self._texts() if (line := self._parsed(text))]
+
+    def damaged(self) -> int:
+        """How many lines cannot be read as an event of a step; they are skipped."""
+        return sum(self._parsed(text) is None for text in self._texts())
+
+    def _texts(self) -> list[bytes]:
+        return [text for text in self.path.read_bytes().split(b"\n") if text.strip()] if self.path.exists() else []
 
     @staticmethod
-    def _parsed(text: str) -> dict[str, Any] | None:
+    def _parsed(text: bytes) -> dict[str, Any] | None:
         try:
-            line: dict[str, Any] = json.loads(text)
-        except ValueError:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
             return None
-        return line
+        needed = _INTENT if isinstance(line, dict) and line.get("event") == "intent" else ()
+        whole = isinstance(line, dict) and all(isinstance(line.get(name), str) for name in ("event", "step", *needed))
+        return line if whole and _has_undo(line) else None
 
     def write(self, event: str, step: str, **more: Any) -> None:
         """Add a line, and have it on disk before returning."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, "step": step} | more
-        with self.path.open("ab+") as file:
-            if file.tell() and self._cut_short(file):
-                file.write(b"\n")
-            file.write(json.dumps(line, default=str).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab+") as file:
+                if file.tell() and self._cut_short(file):
+                    file.write(b"\n")
+                file.write(json.dumps(line, default=str).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as problem:
+            raise PlanError(
+                f"the ledger cannot be written ({problem.strerror}), so the plan goes no further", subject=str(self.path),
+                hint="make room there, and apply the same plan again: it goes on where it stopped",
+            ) from None  # fmt: skip
 
     @staticmethod
     def _cut_short(file: Any) -> bool:
@@ -262,8 +304,9 @@ class Ledger:
         return bool(file.read(1) != b"\n")
 
     def state(self, step: str) -> str:
-        """The last that happened to a step: "", intent, result, partial, failed or removed."""
-        events = [line["event"] for line in self.lines() if line["step"] == step and line["event"] != "left"]
+        """The last that happened to a step: "", intent, result, partial, failed, unclear or removed."""
+        beside = ("left", "seen")  # they change nothing of who made it
+        events = [line["event"] for line in self.lines() if line["step"] == step and line["event"] not in beside]
         return str(events[-1]) if events else ""
 
     def made(self, step: str) -> bool:
@@ -282,10 +325,17 @@ class Ledger:
         found = [str(line["action"]) for line in self.lines() if line["step"] == step and line["event"] == "intent"]
         return found[-1] if found else ""
 
+    def seen(self, step: str) -> Any:
+        """How a step's thing looked right after it was made, or None where nobody looked."""
+        found = [line.get("seen") for line in self.lines() if line["step"] == step and line["event"] == "seen"]
+        return found[-1] if found else None
+
     def generation(self, step: str) -> int:
         """How often an attempt at the step came to an end: what follows is a new attempt, and needs a new idempotency token."""
         return sum(
-            line["event"] in ("result", "partial", "failed", "removed") for line in self.lines() if line["step"] == step
+            line["event"] in ("result", "partial", "failed", "unclear", "removed")
+            for line in self.lines()
+            if line["step"] == step
         )
 
 
@@ -393,14 +443,8 @@ class Plan:
         self._refuse_conflicts([now] if now.action == Action.CONFLICT else [])
         if found is not None and now.action == Action.KEEP:
             answers[step.key] = found.answer
-            ours = ledger.state(step.key) == "intent" and found.run in (None, self.run_id)
-            if ours:  # an earlier run was killed between its call and its result line
-                # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
-                undo = ledger.intended_undo(step.key) or _undo(step, answers)
-                ledger.write("result", step.key, adopted=True, undo=undo)
-            elif ledger.state(step.key) == "intent" and ledger.intended_action(step.key) == Action.CREATE:
-                # The call never came about, and somebody else has made a thing of that name: it is not ours to take away.
-                ledger.write("failed", step.key, error=f"made by {found.run or 'others'} meanwhile")
+            # An earlier run was killed between its call and its result line, or an answer never came.
+            ours = ledger.state(step.key) == "intent" and self._settled(step, found, answers)
             return (step.key, step.resource, step.name, "created" if ours else "kept", now.reason)
         request = _resolved(now.request, answers)
         if _unresolved(request):
@@ -409,7 +453,38 @@ class Plan:
         answers[step.key] = self._called(now, request, answers)
         if now.action == Action.CREATE:
             _settle(self.owner.session, step, request)
+        self._remember(now, answers)
         return (step.key, step.resource, step.name, f"{now.action}d", now.reason)
+
+    def _settled(self, step: Step, found: Found, answers: Mapping[str, Request], *, at_once: bool = False) -> bool:
+        """End an open intent whose thing is there: whether it is this run's.
+
+        at_once  it was not there right before the call, which this process made: nobody else has had the time
+        """
+        ledger = self.owner.ledger
+        created = ledger.intended_action(step.key) == Action.CREATE
+        whole = step.undo is None or step.undo.empty or any(ledger.made(one) for one in step.after)
+        if found.run == self.run_id or (found.run is None and (at_once or whole or not created)):
+            # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
+            ledger.write("result", step.key, adopted=True, undo=ledger.intended_undo(step.key) or _undo(step, answers))
+            self._remember(step, answers)
+            return True
+        if created and found.run is None:
+            ledger.write(
+                "unclear",
+                step.key,
+                error="the call may have made it, or others meanwhile: AWS does not show whose it is",
+            )
+        elif created:
+            # The call never came about, and somebody else has made a thing of that name: it is not ours to take away.
+            ledger.write("failed", step.key, error=f"made by {found.run or 'others'} meanwhile")
+        return False
+
+    def _remember(self, step: Step, answers: Mapping[str, Request]) -> None:
+        """Write how it looks now, so that teardown can tell whether somebody has changed it since."""
+        undo = _undo(step, answers)
+        if undo and undo["look"] and not _unresolved(undo["look"]["request"]):
+            self.owner.ledger.write("seen", step.key, seen=_looks(self.owner.session, undo["look"]))
 
     def _intend(self, step: Step, request: Request, answers: Mapping[str, Request]) -> None:
         self.owner.ledger.write(
@@ -424,8 +499,8 @@ class Plan:
         try:
             answer = self.owner.session.call(step.service, step.operation, **request)
         except AwsError as error:
-            if error_code(error) and error_code(error) not in _UNSURE:
-                ledger.write("failed", step.key, error=error.what)
+            if (there := self._done_after_all(step, error, request, answers)) is not None:
+                return there
             raise StepFailed(
                 f"the step {step.key} failed: {error.what}", subject=f"{step.resource} {step.name}", hint=again
             ) from error
@@ -443,6 +518,27 @@ class Plan:
                 hint=again,
             )
         return kept
+
+    def _done_after_all(
+        self, step: Step, error: AwsError, request: Request, answers: dict[str, Request]
+    ) -> Request | None:
+        """What is there where AWS did the work and its answer was lost; None, with the ledger saying why, where it did not.
+
+        AWS may have done the work before it answered with a 5xx, before the connection was lost, and before it refused a
+        repetition of botocore's because the thing is there already. Then the intent stays open, and the next run looks.
+        """
+        repeated = error.retries > 0 and bool(_THERE_ALREADY.search(error_code(error)))
+        if error_code(error) and error.status < 500 and not repeated:
+            self.owner.ledger.write("failed", step.key, error=error.what)
+            return None
+        try:
+            found = step.find(self.owner.session, step.wanted or request)
+        except AwsError:
+            return None
+        if found is None or found.action != Action.KEEP:
+            return None
+        own = {**answers, step.key: found.answer}
+        return found.answer if self._settled(step, found, own, at_once=True) else None
 
 
 def made(run_id: str, *, folder: Path = LEDGER_FOLDER) -> pd.DataFrame:
@@ -505,6 +601,8 @@ def teardown(session: Session, run_id: str, *, folder: Path = LEDGER_FOLDER, arm
     rows: list[tuple[str, ...]] = []
     left: set[str] = set()
     for key, intent in reversed(intents.items()):
+        if ledger.state(key) == "unclear":
+            rows.append((key, intent["resource"], intent["name"], "left", "AWS does not show whether this run made it"))
         if not ledger.made(key) or intent["undo"] is None:
             continue
         users = sorted(one for one in left if key in intents[one]["after"])
@@ -526,10 +624,71 @@ def _removed(session: Session, ledger: Ledger, run_id: str, key: str, intent: Ma
         undos = _by_tag(session, run_id, ledger, intent["undo"])
     if undos is None:
         return "left", "the run was cut short before its id was seen; apply the same plan again, then tear it down"
+    if why := _not_ours(session, ledger, run_id, key, intent) or _changed_since(session, ledger, key, undos):
+        return why
     # Newest first: what was created and then updated is put back to what it was, and then goes.
     outcomes = [_undone(session, undo) for undo in reversed(undos)]
     telling = ("left", "removed", "gone")  # of several parts the first of these is what a person has to know
     return min(outcomes, key=lambda one: telling.index(one[0]), default=("gone", "it was never made"))
+
+
+def _not_ours(
+    session: Session, ledger: Ledger, run_id: str, key: str, intent: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """Why something is left that was meant and never answered: it is another's, or nothing says whose it is."""
+    undo = intent["undo"]
+    sure = undo.get("empty") or undo["by_tag"] or any(ledger.made(one) for one in intent["after"])
+    if (
+        ledger.state(key) != "intent"
+        or intent["action"] != Action.CREATE
+        or sure
+        or undo["operation"] == STATEMENTS_UNDO
+    ):
+        return None
+    if not undo.get("owner"):
+        return "left", "the run was cut short before AWS answered, and AWS does not show who made it"
+    tags = _looks(session, undo["owner"])
+    if tags is None:
+        return None  # gone, or never made: the undo says so
+    pairs = tags if isinstance(tags, dict) else {one.get("Key"): one.get("Value") for one in tags}
+    return None if pairs.get(RUN_TAG) == run_id else ("left", f"it is {pairs.get(RUN_TAG) or 'not netkit'}'s")
+
+
+def _changed_since(
+    session: Session, ledger: Ledger, key: str, undos: Sequence[Mapping[str, Any]]
+) -> tuple[str, str] | None:
+    """That something is left, because somebody has changed it since this run made it; None where it is as it was, or gone."""
+    look, before = (undos[-1].get("look") if undos else None), ledger.seen(key)
+    if not look or before is None or _unresolved(look["request"]):
+        return None
+    now = _looks(session, look)
+    return ("left", "it was changed since") if now not in (None, before) else None
+
+
+def _looks(session: Session, look: Mapping[str, Any]) -> Any:
+    """What a Look shows, without what changes by itself; None where there is nothing."""
+    try:
+        answer = if_there(session, look["service"], look["operation"], **look["request"])
+    except AccessError:
+        raise
+    except AwsError:  # Athena's and CloudWatch's own ways to say that there is no such thing
+        return None
+    found = None if answer is None else _lasting(_at_or_none(answer, look["key"]))
+    return None if found in (None, [], {}) and look["key"] not in _TAGS else found
+
+
+def _at_or_none(answer: Any, path: str) -> Any:
+    for part in path.split("."):
+        answer = answer.get(part) if isinstance(answer, Mapping) else None
+    return answer
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _lasting(one) for name, one in value.items() if not _CHANGES_ALONE.search(name)}
+    if isinstance(value, list | tuple):
+        return [_lasting(one) for one in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _undos(ledger: Ledger, key: str) -> list[dict[str, Any]]:
@@ -689,9 +848,10 @@ def _undo(step: Step, answers: Mapping[str, Request]) -> dict[str, Any] | None:
         return None
     own = {**answers, "": answers[step.key]} if step.key in answers else answers
     request = _plain(_resolved(step.undo.request, own))
-    guards = [asdict(one) | {"request": _plain(_resolved(one.request, own))} for one in step.undo.guards]
+    reads = [asdict(one) | {"request": _plain(_resolved(one.request, own))} if one else None for one in (*step.undo.guards, step.undo.look, step.undo.owner)]  # fmt: skip
     return {
-        "service": step.undo.service, "operation": step.undo.operation, "request": request, "guards": guards, "by_tag": step.undo.by_tag,
+        "service": step.undo.service, "operation": step.undo.operation, "request": request, "guards": reads[:-2], "by_tag": step.undo.by_tag,
+        "look": reads[-2], "owner": reads[-1], "empty": step.undo.empty,
     }  # fmt: skip
 
 

@@ -120,7 +120,10 @@ def aws_errors(operation: str) -> Iterator[None]:
         yield
     except ClientError as error:
         # From None: botocore's traceback would carry the request into a notebook's output.
-        raise _translated(error, operation) from None
+        refused = _translated(error, operation)
+        about = error.response.get("ResponseMetadata", {})
+        refused.status, refused.retries = int(about.get("HTTPStatusCode") or 0), int(about.get("RetryAttempts") or 0)
+        raise refused from None
     except _CREDENTIAL_ERRORS as error:
         raise CredentialsError(
             f"no valid AWS credentials: {error}", subject=operation, hint="sign in again, as aws sso login"
