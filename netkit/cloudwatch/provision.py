@@ -54,12 +54,14 @@ from netkit.core.plan import (
     Find,
     Found,
     Guard,
+    Look,
     Owner,
     Plan,
     Request,
     Step,
     Undo,
     if_there,
+    tagged_run,
 )
 from netkit.core.policy import merge_statements
 from netkit.core.session import Session
@@ -103,7 +105,7 @@ def plan_log_group(
     guard = Guard("logs", "describe_log_streams", "logStreams", named, "it holds log streams")
     steps = [
         Step("log-group", "log group", name, "logs", "create_log_group", request, _find_group(owner), "there is none",
-             Undo("logs", "delete_log_group", named, (guard,)), monthly_usd=None)
+             Undo("logs", "delete_log_group", named, (guard,), owner=_tags_of(owner, "logs", f"log-group:{name}", "resourceArn", "tags")), monthly_usd=None)
     ]  # fmt: skip
     if days:
         steps.append(
@@ -134,20 +136,9 @@ def _find_group(owner: Owner) -> Find:
 
 
 def _run_of(owner: Owner, step: str, service: str, **named: str) -> str | None:
-    """The netkit:run tag of what is there, "" without one. None where it need not be known, or may not.
-
-    It has to be known only after a kill between intent and result: then it tells whether the call came about, or
-    somebody else has made a thing of that name.
-    """
-    if owner.ledger.state(step) != "intent":
-        return None
-    try:
-        answer = owner.session.call(service, "list_tags_for_resource", **named)
-    except AwsError:
-        return None
-    tags: Any = next((answer[key] for key in ("Tags", "TagList", "tags") if key in answer), {})
-    pairs = tags if isinstance(tags, dict) else {one["Key"]: one["Value"] for one in tags}
-    return str(pairs.get(RUN_TAG, ""))
+    """The run that made what is there, as tagged_run() says it."""
+    key = {"logs": "tags", "ssm": "TagList"}.get(service, "Tags")
+    return tagged_run(owner, step, Look(service, "list_tags_for_resource", named, key))
 
 
 def _find_retention(owner: Owner) -> Find:
@@ -169,7 +160,10 @@ def _find_retention(owner: Owner) -> Find:
 
 def _filter_step(group: str, one: MetricFilter) -> Step:
     request = one.request(group)
-    undo = Undo("logs", "delete_metric_filter", {"logGroupName": group, "filterName": one.name})
+    look = Look(
+        "logs", "describe_metric_filters", {"logGroupName": group, "filterNamePrefix": one.name}, "metricFilters"
+    )
+    undo = Undo("logs", "delete_metric_filter", {"logGroupName": group, "filterName": one.name}, look=look)
     return Step(
         f"filter-{one.name}", "metric filter", f"{one.name} on {group}", "logs", "put_metric_filter", request, _find_filter,
         f"{one.namespace} {one.metric} is not counted yet", undo, after=("log-group",),
@@ -234,7 +228,9 @@ def plan_agent(
     for batch in batches:
         configure_request(parameter, batch)  # made for its checks
     steps = [*_role_steps(role, config, session)]
-    undo = Undo("ssm", "delete_parameter", {"Name": parameter})
+    look = Look("ssm", "get_parameter", {"Name": parameter}, "Parameter.Value")
+    tags = Look("ssm", "list_tags_for_resource", {"ResourceType": "Parameter", "ResourceId": parameter}, "TagList")
+    undo = Undo("ssm", "delete_parameter", {"Name": parameter}, look=look, owner=tags)
     steps.append(
         Step("parameter", "parameter", parameter, "ssm", "put_parameter", request, _find_parameter(owner, replace), "there is none", undo)
     )  # fmt: skip
@@ -270,7 +266,7 @@ def _role_steps(role: str, config: Mapping[str, Any], session: Session) -> Itera
         yield Step(f"policy-{name}", "role policy", f"{name} on {role}", "iam", "attach_role_policy", asked, _find_attached, "the role lacks it", Undo("iam", "detach_role_policy", asked))  # fmt: skip
     if extra := extra_policy(config, _partition(session)):
         named = {"RoleName": role, "PolicyName": EXTRA_POLICY}
-        yield Step("policy-extra", "role policy", f"{EXTRA_POLICY} on {role}", "iam", "put_role_policy", named | {"PolicyDocument": json.dumps(extra)}, _find_inline, "the configuration sets retention", Undo("iam", "delete_role_policy", named))  # fmt: skip
+        yield Step("policy-extra", "role policy", f"{EXTRA_POLICY} on {role}", "iam", "put_role_policy", named | {"PolicyDocument": json.dumps(extra)}, _find_inline, "the configuration sets retention", Undo("iam", "delete_role_policy", named, look=Look("iam", "get_role_policy", named, "PolicyDocument")))  # fmt: skip
 
 
 def _partition(session: Session) -> str:
@@ -312,7 +308,7 @@ def _find_parameter(owner: Owner, replace: bool) -> Find:
             return Found(Action.CONFLICT, "it holds another configuration", answer, lines)
         tier = next((one.get("Tier", "") for one in session.pages("ssm", "describe_parameters", "Parameters", ParameterFilters=[{"Key": "Name", "Values": [request["Name"]]}])), "")  # fmt: skip
         merged = parameter_request(json.loads(request["Value"]), request["Name"], overwrite=True, tier_now=tier)
-        back = Undo("ssm", "put_parameter", {"Name": held["Name"], "Value": held["Value"], "Type": held["Type"], "Tier": merged["Tier"], "Overwrite": True})  # fmt: skip
+        back = Undo("ssm", "put_parameter", {"Name": held["Name"], "Value": held["Value"], "Type": held["Type"], "Tier": merged["Tier"], "Overwrite": True}, look=Look("ssm", "get_parameter", {"Name": held["Name"]}, "Parameter.Value"))  # fmt: skip
         return Found(
             Action.UPDATE, "it holds another configuration, which is replaced", answer, lines, merged, undo=back
         )
@@ -454,7 +450,7 @@ def _with_topic(one: AlarmSpec | CompositeSpec, arn: str, region: str) -> AlarmS
 
 def _topic_steps(owner: Owner, topic: str, arn: str, email: str, rule: str) -> Iterator[Step]:
     named = {"TopicArn": arn}
-    yield Step("topic", "topic", topic, "sns", "create_topic", {"Name": topic, "Tags": owner.tag_list()}, _find_topic(arn), "there is none", Undo("sns", "delete_topic", named))  # fmt: skip
+    yield Step("topic", "topic", topic, "sns", "create_topic", {"Name": topic, "Tags": owner.tag_list()}, _find_topic(arn), "there is none", Undo("sns", "delete_topic", named, owner=Look("sns", "list_tags_for_resource", {"ResourceArn": arn}, "Tags")))  # fmt: skip
     session = owner.session
     # A step for each statement, as each is taken back by its own label.
     wanted = {"topic-policy": topic_statement(arn, account=session.account_id, region=session.region)}
@@ -539,11 +535,23 @@ def _alarm_step(owner: Owner, spec: AlarmSpec | CompositeSpec, before: tuple[str
     request = spec.request()
     tags = [*request.get("Tags", []), *owner.tag_list()]
     operation = "put_metric_alarm" if isinstance(spec, AlarmSpec) else "put_composite_alarm"
-    undo = Undo("cloudwatch", "delete_alarms", {"AlarmNames": [spec.name]})
+    tags_there = _tags_of(owner, "cloudwatch", f"alarm:{spec.name}", "ResourceARN", "Tags")
+    undo = Undo("cloudwatch", "delete_alarms", {"AlarmNames": [spec.name]}, look=_alarm_look(spec), owner=tags_there)
     return Step(
         f"alarm-{spec.name}", "alarm", spec.name, "cloudwatch", operation, request | {"Tags": tags}, _find_alarm(owner, spec, operation, replace),
         "there is none", undo, monthly_usd=None, after=before,
     )  # fmt: skip
+
+
+def _alarm_look(spec: AlarmSpec | CompositeSpec) -> Look:
+    kind = "MetricAlarm" if isinstance(spec, AlarmSpec) else "CompositeAlarm"
+    return Look("cloudwatch", "describe_alarms", {"AlarmNames": [spec.name], "AlarmTypes": [kind]}, f"{kind}s")
+
+
+def _tags_of(owner: Owner, service: str, resource: str, argument: str, key: str, *, anywhere: bool = False) -> Look:
+    """How the tags of something of this account are read."""
+    arn = owner.arn(service, resource, anywhere=anywhere)
+    return Look(service, "list_tags_for_resource", {argument: arn}, key)
 
 
 def _find_alarm(owner: Owner, spec: AlarmSpec | CompositeSpec, operation: str, replace: bool) -> Find:
@@ -567,7 +575,7 @@ def _find_alarm(owner: Owner, spec: AlarmSpec | CompositeSpec, operation: str, r
             return Found(Action.CONFLICT, "an alarm of that name differs", record, lines)
         # An update takes no tags, and replaces everything else.
         merged = {key: value for key, value in request.items() if key != "Tags"}
-        back = Undo("cloudwatch", operation, kind.of(record).request())
+        back = Undo("cloudwatch", operation, kind.of(record).request(), look=_alarm_look(spec))
         return Found(Action.UPDATE, "it differs and is replaced", record, lines, merged, undo=back)
 
     return find
@@ -602,9 +610,9 @@ def _rule_steps(owner: Owner, rule: str, arn: str, names: Sequence[str]) -> list
     target = state_change_target(rule, arn)
     ids = [one["Id"] for one in target["Targets"]]
     return [
-        Step("rule", "EventBridge rule", rule, "events", "put_rule", asked, _find_rule(owner), "there is none", Undo("events", "delete_rule", {"Name": rule})),
+        Step("rule", "EventBridge rule", rule, "events", "put_rule", asked, _find_rule(owner), "there is none", Undo("events", "delete_rule", {"Name": rule}, look=Look("events", "describe_rule", {"Name": rule}, "EventPattern"), owner=_tags_of(owner, "events", f"rule/{rule}", "ResourceARN", "Tags"))),
         Step("rule-target", "EventBridge target", arn, "events", "put_targets", target, _find_target, "the rule has no such target",
-             Undo("events", "remove_targets", {"Rule": rule, "Ids": ids}), after=("rule", "topic")),
+             Undo("events", "remove_targets", {"Rule": rule, "Ids": ids}, look=Look("events", "list_targets_by_rule", {"Rule": rule}, "Targets")), after=("rule", "topic")),
     ]  # fmt: skip
 
 
@@ -644,13 +652,18 @@ def plan_dashboard(
     of the account, not of the region. Raises InputError for a name or a body that CloudWatch refuses, before any call.
     """
     owner = _owner(session, f"dashboard {name}", expire_days, folder, today)
-    request = dashboard_request(name, body)
-    undo = Undo("cloudwatch", "delete_dashboards", {"DashboardNames": [name]})
-    step = Step("dashboard", "dashboard", name, "cloudwatch", "put_dashboard", request, _find_dashboard(replace), "there is none", undo, monthly_usd=None)  # fmt: skip
+    request = dashboard_request(name, body) | {"Tags": owner.tag_list()}
+    tags = _tags_of(owner, "cloudwatch", f"dashboard/{name}", "ResourceARN", "Tags", anywhere=True)
+    undo = Undo("cloudwatch", "delete_dashboards", {"DashboardNames": [name]}, look=_dashboard_look(name), owner=tags)
+    step = Step("dashboard", "dashboard", name, "cloudwatch", "put_dashboard", request, _find_dashboard(owner, replace), "there is none", undo, monthly_usd=None)  # fmt: skip
     return Plan.of(owner, [step], [f"{one.path}: {one.message}" for one in check(body)])
 
 
-def _find_dashboard(replace: bool) -> Find:
+def _dashboard_look(name: str) -> Look:
+    return Look("cloudwatch", "get_dashboard", {"DashboardName": name}, "DashboardBody")
+
+
+def _find_dashboard(owner: Owner, replace: bool) -> Find:
     def find(session: Session, request: Request) -> Found | None:
         there = dashboard(session, request["DashboardName"])
         if there is None:
@@ -658,11 +671,15 @@ def _find_dashboard(replace: bool) -> Find:
         rows = compare(there, json.loads(request["DashboardBody"]))
         lines = tuple(f"widget {row.widget} {row.title}: {row.change} {row.path}".strip() for row in rows.itertuples())
         if not lines:
-            return Found(Action.KEEP, "it shows the same", there)
+            arn = owner.arn("cloudwatch", f"dashboard/{request['DashboardName']}", anywhere=True)
+            return Found(
+                Action.KEEP, "it shows the same", there, run=_run_of(owner, "dashboard", "cloudwatch", ResourceARN=arn)
+            )
         if not replace:
             return Found(Action.CONFLICT, "a dashboard of that name shows something else", there, lines)
-        back = Undo("cloudwatch", "put_dashboard", {"DashboardName": request["DashboardName"], "DashboardBody": json.dumps(there)})  # fmt: skip
-        return Found(Action.UPDATE, "it shows something else and is replaced", there, lines, request, undo=back)
+        back = Undo("cloudwatch", "put_dashboard", {"DashboardName": request["DashboardName"], "DashboardBody": json.dumps(there)}, look=_dashboard_look(request["DashboardName"]))  # fmt: skip
+        merged = {key: value for key, value in request.items() if key != "Tags"}  # an update takes none
+        return Found(Action.UPDATE, "it shows something else and is replaced", there, lines, merged, undo=back)
 
     return find
 

@@ -233,28 +233,44 @@ class Owner:
         """The tags that everything created carries."""
         return {RUN_TAG: self.run_id, EXPIRES_TAG: self.expires.isoformat()}
 
+    def arn(self, service: str, resource: str, *, anywhere: bool = False) -> str:
+        """The ARN of something of this account; `anywhere` for what has no region."""
+        region = "" if anywhere else self.session.region
+        partition = self.session.boto3.get_partition_for_region(self.session.region)
+        return f"arn:{partition}:{service}:{region}:{self.session.account_id}:{resource}"
+
     def tag_list(self, **more: str) -> list[dict[str, str]]:
         """The tags as AWS's [{Key, Value}]."""
         return [{"Key": key, "Value": value} for key, value in (self.tags | more).items()]
 
 
-_INTENT = ("account", "region", "action", "resource", "name")
+_TEXTS = ("account", "region", "action", "resource", "name")
+_UNDO = {"service": str, "operation": str, "request": dict, "guards": list, "by_tag": str}
 
 
-def _has_undo(line: Mapping[str, Any]) -> bool:
-    """Whether an event that needs an undo has one that teardown can read."""
-    undo = line.get("undo")
-    if undo is None:
-        return line["event"] != "intent" or ("undo" in line and isinstance(line.get("after"), list))
-    members = {"service": str, "operation": str, "request": dict, "guards": list, "by_tag": str}
-    return isinstance(undo, dict) and all(isinstance(undo.get(name), kind) for name, kind in members.items())
+def _is_event(line: Any) -> bool:
+    """Whether a line of a ledger is an event of a step, its members of the kind that is read."""
+    if not isinstance(line, dict) or not all(isinstance(line.get(name), str) for name in ("event", "step")):
+        return False
+    texts = [line[name] for name in _TEXTS if name in line]
+    sound = isinstance(line.get("undo"), dict | None) and isinstance(line.get("after", []), list)
+    return sound and all(isinstance(one, str) for one in texts)
+
+
+def _whole_undo(undo: Mapping[str, Any] | None) -> bool:
+    return bool(undo) and all(isinstance((undo or {}).get(name), kind) for name, kind in _UNDO.items())
+
+
+def _whole_intent(line: Mapping[str, Any]) -> bool:
+    whole = line["event"] == "intent" and all(name in line for name in (*_TEXTS, "undo", "after", "time"))
+    return whole and (line["undo"] is None or _whole_undo(line["undo"]))
 
 
 class Ledger:
     """A JSON Lines file of what was meant and what was done, flushed to disk line by line.
 
     Events of a step: intent, then result, partial, failed or unclear (it is there, and nothing says who made it), and seen
-    (how it then looked); later removed or left.
+    (how it then looked) or appeared (it was there right after a call without an answer); later removed or left.
     """
 
     def __init__(self, path: Path) -> None:
@@ -277,9 +293,7 @@ class Ledger:
             line = json.loads(text)
         except (ValueError, RecursionError):
             return None
-        needed = _INTENT if isinstance(line, dict) and line.get("event") == "intent" else ()
-        whole = isinstance(line, dict) and all(isinstance(line.get(name), str) for name in ("event", "step", *needed))
-        return line if whole and _has_undo(line) else None
+        return line if _is_event(line) else None
 
     def write(self, event: str, step: str, **more: Any) -> None:
         """Add a line, and have it on disk before returning."""
@@ -305,7 +319,7 @@ class Ledger:
 
     def state(self, step: str) -> str:
         """The last that happened to a step: "", intent, result, partial, failed, unclear or removed."""
-        beside = ("left", "seen")  # they change nothing of who made it
+        beside = ("left", "seen", "appeared")  # they change nothing of who made it
         events = [line["event"] for line in self.lines() if line["step"] == step and line["event"] not in beside]
         return str(events[-1]) if events else ""
 
@@ -316,14 +330,21 @@ class Ledger:
     def intended_undo(self, step: str) -> dict[str, Any] | None:
         """The undo in the last intent of a step where that was an update: it alone knows what was there before."""
         found = [line for line in self.lines() if line["step"] == step and line["event"] == "intent"]
-        if not found or found[-1]["action"] != Action.UPDATE or _unresolved(found[-1]["undo"] or {}):
+        if not found or found[-1].get("action") != Action.UPDATE or _unresolved(found[-1].get("undo") or {}):
             return None
-        return dict(found[-1]["undo"] or {}) or None
+        return dict(found[-1].get("undo") or {}) or None
 
     def intended_action(self, step: str) -> str:
         """What the last intent of a step was to do: create or update; "" where there is none."""
-        found = [str(line["action"]) for line in self.lines() if line["step"] == step and line["event"] == "intent"]
+        found = [
+            str(line.get("action", "")) for line in self.lines() if line["step"] == step and line["event"] == "intent"
+        ]
         return found[-1] if found else ""
+
+    def appeared(self, step: str) -> bool:
+        """Whether the thing of an open intent was there right after its call, and not right before."""
+        events = [line["event"] for line in self.lines() if line["step"] == step]
+        return "appeared" in events[len(events) - events[::-1].index("intent") :] if "intent" in events else False
 
     def seen(self, step: str) -> Any:
         """How a step's thing looked right after it was made, or None where nobody looked."""
@@ -456,15 +477,12 @@ class Plan:
         self._remember(now, answers)
         return (step.key, step.resource, step.name, f"{now.action}d", now.reason)
 
-    def _settled(self, step: Step, found: Found, answers: Mapping[str, Request], *, at_once: bool = False) -> bool:
-        """End an open intent whose thing is there: whether it is this run's.
-
-        at_once  it was not there right before the call, which this process made: nobody else has had the time
-        """
+    def _settled(self, step: Step, found: Found, answers: Mapping[str, Request]) -> bool:
+        """End an open intent whose thing is there: whether it is this run's."""
         ledger = self.owner.ledger
         created = ledger.intended_action(step.key) == Action.CREATE
-        whole = step.undo is None or step.undo.empty or any(ledger.made(one) for one in step.after)
-        if found.run == self.run_id or (found.run is None and (at_once or whole or not created)):
+        safe = step.undo is None or step.undo.empty or any(ledger.made(one) for one in step.after)
+        if found.run == self.run_id or (found.run is None and (ledger.appeared(step.key) or safe or not created)):
             # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
             ledger.write("result", step.key, adopted=True, undo=ledger.intended_undo(step.key) or _undo(step, answers))
             self._remember(step, answers)
@@ -520,25 +538,27 @@ class Plan:
         return kept
 
     def _done_after_all(
-        self, step: Step, error: AwsError, request: Request, answers: dict[str, Request]
+        self, step: Step, error: AwsError, request: Request, answers: Mapping[str, Request]
     ) -> Request | None:
-        """What is there where AWS did the work and its answer was lost; None, with the ledger saying why, where it did not.
+        """What AWS had made when botocore's repetition of a lost call was refused; None where that is not so, or not known.
 
-        AWS may have done the work before it answered with a 5xx, before the connection was lost, and before it refused a
-        repetition of botocore's because the thing is there already. Then the intent stays open, and the next run looks.
+        Where the last answer was a 5xx, or none came, AWS may have done the work all the same: the intent stays open, and the
+        next run goes on from what is there. Where AWS shows no owner, it has to know that it appeared with this call.
         """
-        repeated = error.retries > 0 and bool(_THERE_ALREADY.search(error_code(error)))
-        if error_code(error) and error.status < 500 and not repeated:
-            self.owner.ledger.write("failed", step.key, error=error.what)
+        ledger, code = self.owner.ledger, error_code(error)
+        repeated = error.retries > 0 and bool(_THERE_ALREADY.search(code))
+        if code and error.status < 500 and not repeated:
+            ledger.write("failed", step.key, error=error.what)
             return None
         try:
-            found = step.find(self.owner.session, step.wanted or request)
+            found = step.find(self.owner.session, _resolved(step.wanted or request, answers))
         except AwsError:
             return None
         if found is None or found.action != Action.KEEP:
             return None
-        own = {**answers, step.key: found.answer}
-        return found.answer if self._settled(step, found, own, at_once=True) else None
+        if found.run is None:
+            ledger.write("appeared", step.key)
+        return found.answer if repeated and self._settled(step, found, {**answers, step.key: found.answer}) else None
 
 
 def made(run_id: str, *, folder: Path = LEDGER_FOLDER) -> pd.DataFrame:
@@ -570,7 +590,7 @@ def _opened(run_id: str, folder: Path) -> tuple[Ledger, dict[str, dict[str, Any]
     """A run's ledger and the last intent of each step, in order of the first. Raises InputError where there is none."""
     ledger = Ledger(folder / f"{run_id}.jsonl")
     named = re.fullmatch(r"nk-[0-9a-f]{12}", run_id)
-    intents = {line["step"]: line for line in ledger.lines() if line["event"] == "intent"} if named else {}
+    intents = {line["step"]: line for line in ledger.lines() if _whole_intent(line)} if named else {}
     if not intents:
         raise InputError(
             f"there is no ledger of a run {run_id[:40]!r}",
@@ -650,8 +670,12 @@ def _not_ours(
     tags = _looks(session, undo["owner"])
     if tags is None:
         return None  # gone, or never made: the undo says so
-    pairs = tags if isinstance(tags, dict) else {one.get("Key"): one.get("Value") for one in tags}
-    return None if pairs.get(RUN_TAG) == run_id else ("left", f"it is {pairs.get(RUN_TAG) or 'not netkit'}'s")
+    run = _run_tag(tags)
+    return (
+        None
+        if run == run_id
+        else ("left", f"others made it meanwhile ({f'run {run}' if run else 'it has no netkit:run tag'})")
+    )
 
 
 def _changed_since(
@@ -663,6 +687,26 @@ def _changed_since(
         return None
     now = _looks(session, look)
     return ("left", "it was changed since") if now not in (None, before) else None
+
+
+def tagged_run(owner: Owner, step: str, tags: Look) -> str | None:
+    """The netkit:run tag of what is there, "" without one. None where it need not be known, or may not.
+
+    It has to be known only after a kill between intent and result: then it tells whether the call came about, or
+    somebody else has made a thing of that name.
+    """
+    if owner.ledger.state(step) != "intent":
+        return None
+    try:
+        found = _looks(owner.session, asdict(tags))
+    except AwsError:
+        return None
+    return None if found is None else _run_tag(found)
+
+
+def _run_tag(tags: Any) -> str:
+    pairs = tags if isinstance(tags, dict) else {one.get("Key"): one.get("Value") for one in tags}
+    return str(pairs.get(RUN_TAG, ""))
 
 
 def _looks(session: Session, look: Mapping[str, Any]) -> Any:
@@ -688,6 +732,11 @@ def _lasting(value: Any) -> Any:
         return {name: _lasting(one) for name, one in value.items() if not _CHANGES_ALONE.search(name)}
     if isinstance(value, list | tuple):
         return [_lasting(one) for one in value]
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):  # a document within: its spaces say nothing
+        try:
+            return _lasting(json.loads(value))
+        except (ValueError, RecursionError):
+            return value
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
@@ -698,7 +747,7 @@ def _undos(ledger: Ledger, key: str) -> list[dict[str, Any]]:
         if line["step"] == key and line["event"] == "removed":
             undos = []
         elif line["step"] == key and line["event"] in ("result", "partial"):
-            undos.append(line["undo"])
+            undos += [line["undo"]] if _whole_undo(line.get("undo")) else []
     return undos
 
 

@@ -31,6 +31,7 @@ from netkit.core.plan import (
     Find,
     Found,
     Guard,
+    Look,
     Owner,
     Plan,
     Ref,
@@ -39,6 +40,7 @@ from netkit.core.plan import (
     Undo,
     bucket_policy,
     if_there,
+    tagged_run,
 )
 from netkit.core.policy import allows_as_much, merge_statements, statements_of
 from netkit.core.session import Session, error_code
@@ -195,7 +197,11 @@ def bucket_steps(owner: Owner, spec: FlowLogSpec, lifecycle_days: int) -> list[S
         create["CreateBucketConfiguration"] = {"LocationConstraint": spec.region}
     # S3 itself refuses to delete a bucket that holds anything, so delivered logs are safe from teardown.
     undo = Undo(
-        "s3", "delete_bucket", {"Bucket": spec.bucket, "ExpectedBucketOwner": spec.account}, (_in_use(spec.bucket),)
+        "s3",
+        "delete_bucket",
+        {"Bucket": spec.bucket, "ExpectedBucketOwner": spec.account},
+        (_in_use(spec.bucket),),
+        empty=True,
     )
     bucket = Step(
         "bucket", "S3 bucket", spec.bucket, "s3", "create_bucket", create, _find_bucket(spec), "there is none", undo
@@ -406,9 +412,12 @@ def log_group_steps(owner: Owner, spec: FlowLogSpec, retention_days: int) -> lis
     named = {"logGroupName": group}
     # Deleting a group deletes its events; a group that has any stays.
     guard = Guard("logs", "describe_log_streams", "logStreams", named, "it holds log streams")
+    group_tags = Look(
+        "logs", "list_tags_for_resource", {"resourceArn": owner.arn("logs", f"log-group:{group}")}, "tags"
+    )
     steps = [
-        Step("log-group", "log group", group, "logs", "create_log_group", named | {"tags": owner.tags}, _find_log_group,
-             "there is none", Undo("logs", "delete_log_group", named, (guard,)), monthly_usd=None),
+        Step("log-group", "log group", group, "logs", "create_log_group", named | {"tags": owner.tags}, _find_log_group(owner, group_tags),
+             "there is none", Undo("logs", "delete_log_group", named, (guard,), owner=group_tags), monthly_usd=None),
     ]  # fmt: skip
     if retention_days:
         asked = named | {"retentionInDays": retention_days}
@@ -418,19 +427,25 @@ def log_group_steps(owner: Owner, spec: FlowLogSpec, retention_days: int) -> lis
         )  # fmt: skip
     trust = {"RoleName": role, "AssumeRolePolicyDocument": json.dumps(trust_policy(spec)), "Tags": owner.tag_list()}
     policy = {"RoleName": role, "PolicyName": ROLE_POLICY, "PolicyDocument": json.dumps(permissions_policy())}
-    undo = Undo("iam", "delete_role_policy", {"RoleName": role, "PolicyName": ROLE_POLICY})
+    inline = {"RoleName": role, "PolicyName": ROLE_POLICY}
+    undo = Undo("iam", "delete_role_policy", inline, look=Look("iam", "get_role_policy", inline, "PolicyDocument"))
     return [
         *steps,
         Step("role", "IAM role", role, "iam", "create_role", trust, _find_role(spec), "there is none",
-             Undo("iam", "delete_role", {"RoleName": role})),
+             Undo("iam", "delete_role", {"RoleName": role}, owner=Look("iam", "list_role_tags", {"RoleName": role}, "Tags"))),
         Step("role-policy", "IAM role policy", f"{role}/{ROLE_POLICY}", "iam", "put_role_policy", policy, _find_role_policy(owner),
              "not set", undo, after=("role",)),
     ]  # fmt: skip
 
 
-def _find_log_group(session: Session, request: Request) -> Found | None:
-    group = _log_group(session, request["logGroupName"])
-    return None if group is None else Found(Action.KEEP, "it exists", answer=group)
+def _find_log_group(owner: Owner, tags: Look) -> Find:
+    def find(session: Session, request: Request) -> Found | None:
+        group = _log_group(session, request["logGroupName"])
+        if group is None:
+            return None
+        return Found(Action.KEEP, "it exists", answer=group, run=tagged_run(owner, "log-group", tags))
+
+    return find
 
 
 def _log_group(session: Session, name: str) -> dict[str, Any] | None:
@@ -601,13 +616,16 @@ def table_steps(owner: Owner, spec: FlowLogSpec, choice: TableChoice) -> list[St
     guard = Guard("glue", "get_tables", "TableList", {"DatabaseName": choice.database}, "it still holds tables")
     steps = [
         Step(f"database-{choice.database}", "Glue database", choice.database, "glue", "create_database",
-             {"DatabaseInput": database, "Tags": owner.tags}, _find_database, "there is none",
-             Undo("glue", "delete_database", {"Name": choice.database}, (guard,))),
+             {"DatabaseInput": database, "Tags": owner.tags}, _find_database(owner), "there is none",
+             Undo("glue", "delete_database", {"Name": choice.database}, (guard,), owner=_database_tags(owner, choice.database))),
     ]  # fmt: skip
     if choice.workgroup:
         steps.append(_workgroup_step(owner, spec, choice))
     request = {"DatabaseName": choice.database, "TableInput": table_input(owner, spec, choice)}
-    undo = Undo("glue", "delete_table", {"DatabaseName": choice.database, "Name": choice.table})
+    named = {"DatabaseName": choice.database, "Name": choice.table}
+    undo = Undo(
+        "glue", "delete_table", named, look=Look("glue", "get_table", named, "Table"), owner=Look("glue", "get_table", named, "Table.Parameters"),
+    )  # fmt: skip
     name = f"{choice.database}.{choice.table}"
     return [
         *steps,
@@ -616,9 +634,20 @@ def table_steps(owner: Owner, spec: FlowLogSpec, choice: TableChoice) -> list[St
     ]  # fmt: skip
 
 
-def _find_database(session: Session, request: Request) -> Found | None:
-    answer = if_there(session, "glue", "get_database", Name=request["DatabaseInput"]["Name"])
-    return None if answer is None else Found(Action.KEEP, "it exists", answer)
+def _database_tags(owner: Owner, name: str) -> Look:
+    return Look("glue", "get_tags", {"ResourceArn": owner.arn("glue", f"database/{name}")}, "Tags")
+
+
+def _find_database(owner: Owner) -> Find:
+    def find(session: Session, request: Request) -> Found | None:
+        name = request["DatabaseInput"]["Name"]
+        answer = if_there(session, "glue", "get_database", Name=name)
+        if answer is None:
+            return None
+        run = tagged_run(owner, f"database-{name}", _database_tags(owner, name))
+        return Found(Action.KEEP, "it exists", answer, run=run)
+
+    return find
 
 
 def _workgroup_step(owner: Owner, spec: FlowLogSpec, choice: TableChoice) -> Step:
@@ -636,35 +665,57 @@ def _workgroup_step(owner: Owner, spec: FlowLogSpec, choice: TableChoice) -> Ste
     guard = Guard(
         "athena", "list_named_queries", "NamedQueryIds", {"WorkGroup": choice.workgroup}, "it holds saved queries"
     )
-    undo = Undo("athena", "delete_work_group", {"WorkGroup": choice.workgroup, "RecursiveDeleteOption": True}, (guard,))
+    look = Look("athena", "get_work_group", {"WorkGroup": choice.workgroup}, "WorkGroup.Configuration")
+    undo = Undo(
+        "athena",
+        "delete_work_group",
+        {"WorkGroup": choice.workgroup, "RecursiveDeleteOption": True},
+        (guard,),
+        look=look,
+        owner=_workgroup_tags(owner, choice.workgroup),
+    )
     return Step(
-        f"workgroup-{choice.workgroup}", "Athena workgroup", choice.workgroup, "athena", "create_work_group", request, _find_workgroup,
+        f"workgroup-{choice.workgroup}", "Athena workgroup", choice.workgroup, "athena", "create_work_group", request, _find_workgroup(owner),
         "there is none", undo,
     )  # fmt: skip
 
 
-def _find_workgroup(session: Session, request: Request) -> Found | None:
-    try:
-        answer = session.call("athena", "get_work_group", WorkGroup=request["Name"])
-    except AwsError as error:
-        if error_code(error) == "InvalidRequestException" and "not found" in error.what:  # Athena's way to say absent
+def _workgroup_tags(owner: Owner, name: str) -> Look:
+    return Look("athena", "list_tags_for_resource", {"ResourceARN": owner.arn("athena", f"workgroup/{name}")}, "Tags")
+
+
+def _find_workgroup(owner: Owner) -> Find:
+    def find(session: Session, request: Request) -> Found | None:
+        try:
+            answer = session.call("athena", "get_work_group", WorkGroup=request["Name"])
+        except AwsError as error:
+            if (
+                error_code(error) == "InvalidRequestException" and "not found" in error.what
+            ):  # Athena's way to say absent
+                return None
+            raise
+        if "WorkGroup" not in answer:
             return None
-        raise
-    if "WorkGroup" not in answer:
-        return None
-    now, asked = answer["WorkGroup"]["Configuration"], request["Configuration"]
-    values = {
-        "results": (
-            now.get("ResultConfiguration", {}).get("OutputLocation"),
-            asked["ResultConfiguration"]["OutputLocation"],
-        ),
-        "enforced": (now.get("EnforceWorkGroupConfiguration"), True),
-        "scan limit": (now.get("BytesScannedCutoffPerQuery"), asked["BytesScannedCutoffPerQuery"]),
-    }
-    differs = tuple(f"{name}: {old} there, {new} asked for" for name, (old, new) in values.items() if old != new)
-    return Found(
-        Action.CONFLICT if differs else Action.KEEP, "it exists" + (" and differs" if differs else ""), answer, differs
-    )
+        now, asked = answer["WorkGroup"]["Configuration"], request["Configuration"]
+        values = {
+            "results": (
+                now.get("ResultConfiguration", {}).get("OutputLocation"),
+                asked["ResultConfiguration"]["OutputLocation"],
+            ),
+            "enforced": (now.get("EnforceWorkGroupConfiguration"), True),
+            "scan limit": (now.get("BytesScannedCutoffPerQuery"), asked["BytesScannedCutoffPerQuery"]),
+        }
+        differs = tuple(f"{name}: {old} there, {new} asked for" for name, (old, new) in values.items() if old != new)
+        run = tagged_run(owner, f"workgroup-{request['Name']}", _workgroup_tags(owner, request["Name"]))
+        return Found(
+            Action.CONFLICT if differs else Action.KEEP,
+            "it exists" + (" and differs" if differs else ""),
+            answer,
+            differs,
+            run=run,
+        )
+
+    return find
 
 
 def table_input(owner: Owner, spec: FlowLogSpec, choice: TableChoice) -> dict[str, Any]:

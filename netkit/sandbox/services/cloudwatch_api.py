@@ -49,7 +49,12 @@ def _put_dashboard(self: CloudWatchResponse) -> ActionResult:
     errors = [{"DataPath": one.path, "Message": one.message} for one in found if one.level == "error"]
     if errors:
         raise DashboardInvalidInputError(f"The dashboard body is invalid, there are {len(errors)} validation errors: {json.dumps(errors)}")  # fmt: skip
-    self.cloudwatch_backend.put_dashboard(name, body)
+    fresh = name not in self.cloudwatch_backend.dashboards
+    made = self.cloudwatch_backend.put_dashboard(name, body)
+    if fresh:  # the tags of an update are ignored
+        tagger = self.cloudwatch_backend.tagger
+        tagger.delete_all_tags_for_resource(made.arn)
+        tagger.tag_resource(made.arn, self._get_param("Tags") or [])
     warnings = [{"DataPath": one.path, "Message": one.message} for one in found]
     return ActionResult({"DashboardValidationMessages": warnings})
 
