@@ -116,7 +116,8 @@ class Undo:
     look    what is there: taken back only while it still is as it was right after it was made
     owner   its tags: they tell whose it is where the run was cut short between its call and the answer. Without them, and
             without a step before it that is this run's, it then is nobody's known, and is left
-    empty   AWS itself removes it only while nothing is in it, so that nobody's work goes with one that was not ours
+    adopt   it is taken for this run's all the same: AWS itself removes it only while nothing is in it (a bucket), or it has no
+            name, and the same to the letter as what this run was about to make (an entry of a fix) would be made by nobody else
     """
 
     service: str
@@ -126,7 +127,7 @@ class Undo:
     by_tag: str = ""
     look: Look | None = None
     owner: Look | None = None
-    empty: bool = False
+    adopt: bool = False
 
 
 @dataclass(frozen=True)
@@ -481,7 +482,7 @@ class Plan:
         """End an open intent whose thing is there: whether it is this run's."""
         ledger = self.owner.ledger
         created = ledger.intended_action(step.key) == Action.CREATE
-        safe = step.undo is None or step.undo.empty or any(ledger.made(one) for one in step.after)
+        safe = step.undo is None or step.undo.adopt or any(ledger.made(one) for one in step.after)
         if found.run == self.run_id or (found.run is None and (ledger.appeared(step.key) or safe or not created)):
             # What now looks kept may be an update: taken back as if it were created, it would not come back but go.
             ledger.write("result", step.key, adopted=True, undo=ledger.intended_undo(step.key) or _undo(step, answers))
@@ -657,7 +658,7 @@ def _not_ours(
 ) -> tuple[str, str] | None:
     """Why something is left that was meant and never answered: it is another's, or nothing says whose it is."""
     undo = intent["undo"]
-    sure = undo.get("empty") or undo["by_tag"] or any(ledger.made(one) for one in intent["after"])
+    sure = undo.get("adopt") or undo["by_tag"] or any(ledger.made(one) for one in intent["after"])
     if (
         ledger.state(key) != "intent"
         or intent["action"] != Action.CREATE
@@ -900,7 +901,7 @@ def _undo(step: Step, answers: Mapping[str, Request]) -> dict[str, Any] | None:
     reads = [asdict(one) | {"request": _plain(_resolved(one.request, own))} if one else None for one in (*step.undo.guards, step.undo.look, step.undo.owner)]  # fmt: skip
     return {
         "service": step.undo.service, "operation": step.undo.operation, "request": request, "guards": reads[:-2], "by_tag": step.undo.by_tag,
-        "look": reads[-2], "owner": reads[-1], "empty": step.undo.empty,
+        "look": reads[-2], "owner": reads[-1], "adopt": step.undo.adopt,
     }  # fmt: skip
 
 

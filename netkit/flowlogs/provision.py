@@ -201,7 +201,7 @@ def bucket_steps(owner: Owner, spec: FlowLogSpec, lifecycle_days: int) -> list[S
         "delete_bucket",
         {"Bucket": spec.bucket, "ExpectedBucketOwner": spec.account},
         (_in_use(spec.bucket),),
-        empty=True,
+        adopt=True,
     )
     bucket = Step(
         "bucket", "S3 bucket", spec.bucket, "s3", "create_bucket", create, _find_bucket(spec), "there is none", undo

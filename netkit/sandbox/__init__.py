@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -48,6 +49,27 @@ def home() -> Path:
     return Path(os.environ.get("NETKIT_HOME") or "~/.cache/netkit").expanduser()
 
 
+def private(folder: Path) -> Path:
+    """A folder of this user's own, made where it is not there. Raises SandboxError for one that is another's, or anybody's.
+
+    What is read from it is believed (where the server is, what an object holds), so nobody else may write there.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _own(folder):
+        raise SandboxError(
+            "a folder of the sandbox is another user's, or anybody may write there", subject=str(folder), hint="set NETKIT_HOME to a folder of your own",
+        )  # fmt: skip
+    return folder
+
+
+def _own(folder: Path) -> bool:
+    try:
+        about = folder.stat()
+    except OSError:
+        return False
+    return about.st_uid == os.getuid() and not stat.S_IMODE(about.st_mode) & stat.S_IWOTH
+
+
 def ensure() -> Running:
     """The running sandbox, started if there is none. Raises SandboxError when it does not start."""
     return status() or up()
@@ -65,14 +87,14 @@ def _alive_process() -> Running | None:
         running = Running(**json.loads((home() / "sandbox.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return running if _is_ours(running.pid) else None
+    return running if _own(home()) and _is_ours(running.pid) else None
 
 
 def up() -> Running:
     """Start the sandbox unless one is running. Raises SandboxError, naming the log, when it does not answer in three minutes,
     and MissingExtra where its packages are not installed."""
     need("sandbox", "the sandbox")
-    home().mkdir(parents=True, exist_ok=True)
+    private(home())
     with _lock():
         return status() or _start()
 

@@ -15,11 +15,13 @@ from moto.athena.responses import AthenaResponse
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.logs.models import LogsBackend
 from moto.moto_api._internal import mock_random
+from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import S3Backend
 from werkzeug.serving import make_server
 
 from netkit import sandbox
+from netkit.sandbox.gate import Gate
 from netkit.sandbox.labs import seeds
 from netkit.sandbox.services import athena, cloudwatch_api, flowlogs_api, mirror_api, network_insights, reach_api
 from netkit.sandbox.world import cloudwatch as cloudwatch_world
@@ -115,13 +117,10 @@ def serve(home: str) -> None:
     mock_random.seed(SEED)
     install()
     seeds.seed_all()
-    server = make_server(
-        "127.0.0.1",
-        0,
-        DomainDispatcherApplication(create_backend_app),
-        threaded=True,
-        request_handler=MotoRequestHandler,
-    )
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # no answer invites a page of another site
+    app = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    server.app = Gate(app, server.server_port)  # the port is known only now
     sandbox.save(sandbox.Running(f"http://127.0.0.1:{server.server_port}", world.ACCOUNT, REGION, os.getpid(), home))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     server.serve_forever()

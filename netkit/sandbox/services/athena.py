@@ -16,7 +16,6 @@ import io
 import itertools
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +33,8 @@ from moto.glue.models import glue_backends
 from moto.s3.models import s3_backends
 from sqlglot import exp
 
+from netkit import sandbox
+
 _TYPES = {
     "string": "VARCHAR", "varchar": "VARCHAR", "char": "VARCHAR", "int": "INTEGER", "integer": "INTEGER", "bigint": "BIGINT",
     "smallint": "SMALLINT", "tinyint": "TINYINT", "double": "DOUBLE", "float": "FLOAT", "boolean": "BOOLEAN", "date": "DATE",
@@ -48,7 +49,6 @@ _DDL = re.compile(
     re.IGNORECASE,
 )
 _MOST_PARTITIONS = 500_000
-_CACHE = Path(tempfile.gettempdir()) / f"netkit-athena-{hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]}"
 
 
 class InvalidRequestException(JsonRESTError):
@@ -487,9 +487,8 @@ def _objects(backend: AthenaBackend, locations: Sequence[str]) -> list[list[Any]
 def _local(backend: AthenaBackend, key: Any) -> Path:
     """An object's content as a file for DuckDB, kept by its ETag; gzip by content, since names lie."""
     body_id = hashlib.sha256(f"{key.name}{key.etag}".encode()).hexdigest()[:32]
-    path = _CACHE / body_id
+    path = sandbox.private(sandbox.home() / "athena") / body_id
     if not path.exists():
-        _CACHE.mkdir(mode=0o700, exist_ok=True)
         part = path.with_suffix(f".{time.monotonic_ns()}")
         body = key.value
         part.write_bytes(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
