@@ -117,7 +117,7 @@ def serve(home: str) -> None:
     mock_random.seed(SEED)
     install()
     seeds.seed_all()
-    werkzeug_app.DISABLE_GLOBAL_CORS = True  # no answer invites a page of another site
+    vars(werkzeug_app)["DISABLE_GLOBAL_CORS"] = True  # no answer invites a page of another site
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     server.app = Gate(app, server.server_port)  # the port is known only now

@@ -100,7 +100,12 @@ def _step(number: int, change: Change, *, dry_run: bool) -> Step:
 def _undo(change: Change) -> Undo:
     back = change.reverse
     if back.operation == "delete_vpc_block_public_access_exclusion":
-        return Undo(back.service, back.operation, {"ExclusionId": Ref("", "VpcBlockPublicAccessExclusion.ExclusionId")}, adopt=True)
+        return Undo(
+            back.service,
+            back.operation,
+            {"ExclusionId": Ref("", "VpcBlockPublicAccessExclusion.ExclusionId")},
+            adopt=True,
+        )
     return Undo(back.service, back.operation, dict(back.request), adopt=True)
 
 
