@@ -15,13 +15,13 @@ from inprocess import account
 
 from netkit.cloudwatch import read
 from netkit.cloudwatch.agent_install import configure_request, install_request
+from netkit.cloudwatch.alarm_rules import holds, parse_rule
 from netkit.cloudwatch.metrics import MetricQuery
 from netkit.core.errors import AwsError
 from netkit.core.model import Window
 from netkit.core.session import Session
 from netkit.sandbox.labs import cloudwatch as cloudwatch_lab
 from netkit.sandbox.labs import seeds
-from netkit.sandbox.services.cloudwatch_alarms import holds
 from netkit.sandbox.services.cloudwatch_metrics import Points, evaluate, reduced
 from netkit.sandbox.world import cloudwatch as cloudwatch_world
 from netkit.sandbox.world import traffic, world
@@ -155,6 +155,17 @@ def test_a_composite_alarm_follows_the_others(empty: Session) -> None:
     }
 
 
+def test_a_suppressor_is_kept(empty: Session) -> None:
+    asked = {
+        "ActionsSuppressor": "quiet-hours",
+        "ActionsSuppressorWaitPeriod": 60,
+        "ActionsSuppressorExtensionPeriod": 0,
+    }
+    empty.call("cloudwatch", "put_composite_alarm", AlarmName="both", AlarmRule="FALSE", **asked)
+    (held,) = read.alarm_records(empty, kinds=("CompositeAlarm",))
+    assert asked.items() <= held.items()
+
+
 @pytest.mark.parametrize(
     ("rule", "true"),
     [
@@ -163,7 +174,7 @@ def test_a_composite_alarm_follows_the_others(empty: Session) -> None:
     ],
 )  # fmt: skip
 def test_rules_bind_not_before_and_before_or(rule: str, true: bool) -> None:
-    assert holds(rule, {"a": "ALARM", "b": "OK"}) is true
+    assert holds(parse_rule(rule, "x"), {"a": "ALARM", "b": "OK"}) is true
 
 
 @pytest.mark.parametrize(

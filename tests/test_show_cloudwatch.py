@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from netkit import show
 from netkit.cloudwatch.alarms import AlarmSpec
@@ -78,3 +79,36 @@ def test_only_breaching_points_are_marked_as_those_that_raised_it() -> None:
     found = show.replay_chart(replay(spec, points))
     marked = next(trace for trace in found.data if trace.name == "points that raised it")
     assert sorted(marked.y) == [8.0, 9.0]
+
+
+# what stands in other people's bodies
+
+MARKS: list[tuple[Any, int]] = [
+    ({"horizontal": [[{"value": 25}, {"value": 80}]]}, 1),
+    ({"horizontal": [{"value": 25}, [{"value": 80, "label": "a"}, {"value": 20, "color": "red"}]]}, 2),
+    ({"vertical": [[{"value": "2026-11-19T12:00:00Z"}, {"value": "2026-11-19T13:00:00+01:00"}], {"value": "2026-11-19T12:00:00Z"}]}, 2),
+    ({"horizontal": [{"label": "no value"}, {"value": "${var.limit}"}, {"value": None}, "x", [], [{"value": 1}, {}]]}, 0),
+    ({"vertical": [{"value": "yesterday"}, {"value": 3}]}, 0),
+    ({"horizontal": {"value": 1}}, 0),
+    (None, 0),
+    ([], 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("marks", "shapes"), MARKS, ids=str)
+def test_annotations_are_drawn_as_far_as_they_can(marks: Any, shapes: int) -> None:
+    row = ["AWS/EC2", "CPUUtilization", "InstanceId", "i-1"]
+    body = {"widgets": [{"type": "metric", "properties": {"metrics": [row], "region": "x", "annotations": marks}}]}
+    nothing = pd.DataFrame(columns=["widget", "label", "time", "value"])
+    assert len(show.draw_dashboard(body, nothing).layout.shapes) == shapes
+
+
+def test_a_body_of_anything_is_drawn() -> None:
+    widgets = [
+        "x",
+        {"type": "metric"},
+        {"type": "alarm", "properties": {"alarms": "a"}},
+        {"type": "text", "properties": None, "width": "${w}"},
+    ]
+    drawn = show.draw_dashboard({"widgets": widgets}, pd.DataFrame(columns=["widget", "label", "time", "value"]))
+    assert drawn.to_dict()

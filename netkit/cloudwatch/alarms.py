@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from netkit.cloudwatch.alarm_rules import STATES, Node, parse_rule, rule_alarms
+from netkit.cloudwatch.expressions import check_alarm_metrics
 from netkit.cloudwatch.metrics import dimensions_of
 from netkit.core.errors import InputError
 
@@ -27,8 +29,7 @@ OPERATORS = (
 )
 TREATMENTS = ("missing", "notBreaching", "breaching", "ignore")
 LOW_SAMPLES = ("evaluate", "ignore")
-STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
-MOST_ACTIONS, MOST_RULE = 5, 10_240
+MOST_ACTIONS = 5
 DAY, WEEK = 86_400, 604_800
 BASIC_MONITORING = 300
 
@@ -50,9 +51,6 @@ _ACTIONS: dict[str, re.Pattern[str]] = {
         "investigation": rf"{_AWS}:aiops:(?P<region>[a-z0-9-]+):\d{{12}}:investigation-group/.+",
     }.items()
 }
-_RULE = re.compile(
-    r'\s*(?:(?P<call>ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"(?P<quoted>[^"]+)"|(?P<bare>[^()"\s]+))\s*\)|(?P<word>AND|OR|NOT|TRUE|FALSE|\(|\)))'
-)
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -118,7 +116,8 @@ class AlarmSpec:
 
     resolution: seconds between the metric's points; 0 takes 300 for AWS/EC2 (basic monitoring; give 60 with detailed
     monitoring), 60 for others. Periods of 10, 20 and 30 s need 1. region: where the alarm will be, for its actions.
-    dimensions may be given in any form that `dimensions()` reads. Raises InputError for what CloudWatch refuses.
+    dimensions may be given in any form that `dimensions()` reads. kept: members of PutMetricAlarm that nothing here looks into, as
+    they are (KEPT). Raises InputError for what CloudWatch refuses.
     """
 
     name: str
@@ -145,6 +144,7 @@ class AlarmSpec:
     tags: Any = ()
     resolution: int = 0
     region: str = ""
+    kept: Any = ()
 
     def __post_init__(self) -> None:
         for field in ("alarm_actions", "ok_actions", "insufficient_actions", "metrics"):
@@ -152,6 +152,7 @@ class AlarmSpec:
             object.__setattr__(self, field, (given,) if isinstance(given, str | Mapping) else tuple(given))
         object.__setattr__(self, "dimensions", dimensions(self.dimensions)[0])
         object.__setattr__(self, "tags", tuple(dict(self.tags).items()))
+        object.__setattr__(self, "kept", tuple(dict(self.kept).items()))
         _check_name(self.name, self.description)
         self._check_words()
         self._check_what_is_watched()
@@ -215,6 +216,7 @@ class AlarmSpec:
         watched = [one for one in self.metrics if one.get("ReturnData", True) and one["Id"] != self.threshold_metric]
         if len(watched) != 1:
             raise InputError(f"{len(watched)} metrics are watched", subject=self.name, hint="ReturnData is true for one, the others have False")  # fmt: skip
+        check_alarm_metrics(self.metrics, self.name)
         for one in self.metrics:
             if stat := one.get("MetricStat"):
                 word = str(stat.get("Stat", ""))
@@ -274,9 +276,8 @@ class AlarmSpec:
             "EvaluateLowSampleCountPercentile": self.low_samples, "Metrics": [dict(one) for one in self.metrics],
             "ThresholdMetricId": self.threshold_metric, "Tags": [{"Key": key, "Value": value} for key, value in self.tags],
         }  # fmt: skip
-        return asked | {
-            key: value for key, value in optional.items() if value or (key == "Threshold" and value is not None)
-        }
+        given = {key: value for key, value in optional.items() if value or (key == "Threshold" and value is not None)}
+        return asked | given | dict(self.kept)
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> AlarmSpec:
@@ -289,9 +290,11 @@ class AlarmSpec:
             raise InputError("an alarm on a PromQL query has no metric to look at", subject=str(record["AlarmName"]))
         period = int(record.get("Period") or 0)
         given = {field: record[key] for key, field in _MEMBERS.items() if record.get(key) not in (None, "", [])}
-        return cls(**given, resolution=1 if period < 60 else min(period, 60))
+        kept = {key: record[key] for key in KEPT if record.get(key)}
+        return cls(**given, resolution=1 if period < 60 else min(period, 60), kept=kept)
 
 
+KEPT = ("ActionConfiguration", "EvaluationWindow", "WarmUpConfiguration")
 _MEMBERS = {
     "AlarmName": "name", "Namespace": "namespace", "MetricName": "metric", "Dimensions": "dimensions", "Statistic": "statistic",
     "ExtendedStatistic": "extended_statistic", "Period": "period", "EvaluationPeriods": "evaluation_periods",
@@ -304,7 +307,10 @@ _MEMBERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CompositeSpec:
-    """An alarm on the states of other alarms: `rule` of ALARM(), OK(), INSUFFICIENT_DATA(), AND, OR, NOT, TRUE, FALSE.
+    """An alarm on the states of other alarms: `rule` of ALARM(), OK(), INSUFFICIENT_DATA(), AND, OR, NOT, TRUE, FALSE, AT_LEAST().
+
+    suppressor   name or ARN of an alarm; while it is in ALARM nothing is done. suppressor_wait and suppressor_extension are seconds:
+                 how long it is waited for after a change of state, and after it has left ALARM; all three, or none
 
     Raises InputError for a rule that does not parse, and for actions other than SNS, Lambda, OpsItem and investigation.
     """
@@ -315,25 +321,51 @@ class CompositeSpec:
     ok_actions: tuple[str, ...] = ()
     insufficient_actions: tuple[str, ...] = ()
     actions_enabled: bool = True
+    suppressor: str = ""
+    suppressor_wait: int | None = None
+    suppressor_extension: int | None = None
     description: str = ""
     tags: Any = ()
     region: str = ""
+    kept: Any = ()
 
     def __post_init__(self) -> None:
         for field in ("alarm_actions", "ok_actions", "insufficient_actions"):
             given = getattr(self, field)
             object.__setattr__(self, field, (given,) if isinstance(given, str) else tuple(given))
         object.__setattr__(self, "tags", tuple(dict(self.tags).items()))
+        object.__setattr__(self, "kept", tuple(dict(self.kept).items()))
         _check_name(self.name, self.description)
-        _rule_names(self.rule, self.name)
+        parse_rule(self.rule, self.name)
+        self._check_suppressor()
         kinds = _check_actions(self.name, self.region, (self.alarm_actions, self.ok_actions, self.insufficient_actions))
         if wrong := kinds & {"ec2", "ec2 by role", "autoscaling"}:
             raise InputError(f"a composite alarm takes no {', '.join(sorted(wrong))} action", subject=self.name)
 
+    def _check_suppressor(self) -> None:
+        times = (self.suppressor_wait, self.suppressor_extension)
+        if len(self.suppressor) > 1600 or any(one is not None and one < 0 for one in times):
+            raise InputError(
+                "a suppressor that CloudWatch refuses",
+                subject=self.name,
+                hint="a name or ARN, and seconds of 0 or more",
+            )
+        if any((one is None) == bool(self.suppressor) for one in times):
+            raise InputError(
+                "a suppressor and its two times go together",
+                subject=self.name,
+                hint="suppressor, suppressor_wait and suppressor_extension, or none of them",
+            )
+
+    @property
+    def tree(self) -> Node:
+        """The rule as alarm_rules.holds reads it."""
+        return parse_rule(self.rule, self.name)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The alarms that the rule asks, by name or ARN, each once."""
-        return _rule_names(self.rule, self.name)
+        return rule_alarms(self.tree)
 
     def request(self) -> dict[str, Any]:
         """The parameters of PutCompositeAlarm."""
@@ -341,37 +373,24 @@ class CompositeSpec:
             "AlarmName": self.name, "AlarmRule": self.rule, "AlarmDescription": self.description, "ActionsEnabled": self.actions_enabled,
             "AlarmActions": list(self.alarm_actions), "OKActions": list(self.ok_actions), "InsufficientDataActions": list(self.insufficient_actions),
         }  # fmt: skip
+        asked |= dict(self.kept)
+        if self.suppressor:
+            asked |= {
+                "ActionsSuppressor": self.suppressor, "ActionsSuppressorWaitPeriod": self.suppressor_wait,
+                "ActionsSuppressorExtensionPeriod": self.suppressor_extension,
+            }  # fmt: skip
         return asked | ({"Tags": [{"Key": key, "Value": value} for key, value in self.tags]} if self.tags else {})
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> CompositeSpec:
         """The alarm of a CompositeAlarms record of DescribeAlarms."""
         wanted = {field.name for field in fields(cls)}
-        members = _MEMBERS | {"AlarmRule": "rule"}
-        return cls(**{field: record[key] for key, field in members.items() if field in wanted and record.get(key) not in (None, "", [])})  # fmt: skip
-
-
-def _rule_names(rule: str, name: str) -> tuple[str, ...]:
-    """The alarms in a rule. Raises InputError where it does not parse: an operand is wanted, or an operator."""
-    if not 1 <= len(rule) <= MOST_RULE:
-        raise InputError(f"a rule of {len(rule):,} characters", subject=name, hint=f"1 to {MOST_RULE:,}")
-    place, depth, operand, names = 0, 0, True, []
-    text = rule.rstrip()
-    while place < len(text):
-        found = _RULE.match(text, place)
-        word = "" if found is None else found["word"] or "call"
-        if found is None or (word in ("AND", "OR", ")")) == operand:
-            raise InputError(f"the rule does not parse at {text[place : place + 30].strip()!r}", subject=name, hint='as ALARM("a") AND NOT ALARM("b")')  # fmt: skip
-        depth += {"(": 1, ")": -1}.get(word, 0)
-        if depth < 0:
-            break
-        if word == "call":
-            names.append(found["quoted"] or found["bare"])
-        operand = word not in ("call", "TRUE", "FALSE", ")")
-        place = found.end()
-    if depth or operand:
-        raise InputError("the rule's brackets or operators do not close", subject=name, hint='as ALARM("a") AND NOT ALARM("b")')  # fmt: skip
-    return tuple(dict.fromkeys(names))
+        members = _MEMBERS | {
+            "AlarmRule": "rule", "ActionsSuppressor": "suppressor", "ActionsSuppressorWaitPeriod": "suppressor_wait",
+            "ActionsSuppressorExtensionPeriod": "suppressor_extension",
+        }  # fmt: skip
+        given = {field: record[key] for key, field in members.items() if field in wanted and record.get(key) not in (None, "", [])}  # fmt: skip
+        return cls(**given, kept={key: record[key] for key in KEPT if record.get(key)})
 
 
 def topic_statement(topic: str, *, account: str, region: str) -> dict[str, Any]:

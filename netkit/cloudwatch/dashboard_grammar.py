@@ -4,6 +4,9 @@ Sources: CloudWatch API Reference, "Dashboard Body Structure and Syntax"; the qu
 where users have published what PutDashboard answered, its words are used (aws-cdk issues 5026 and 31066,
 aws-eda-slurm-cluster issue 116, amazon-cloudwatch-user-guide issue 10). A value that is nothing but a placeholder, as
 "${var.region}", passes every rule: what stands in it is not known here.
+
+An error is what PutDashboard is known to have refused. What only the page says is a warning: dashboards that break it have stood for
+years. A body that is made here has to keep to the page as well (strict).
 """
 
 from __future__ import annotations
@@ -39,13 +42,24 @@ _SEEKS_ERROR = re.compile(r"like\s*(/\(?\??i?\)?ERROR/|['\"]ERROR['\"])")
 Rule = Callable[[str, Any], Iterator[Problem]]
 
 
-def check(body: object) -> list[Problem]:
-    """Every message of a dashboard's body, in the order of its members; without an "error" AWS takes it.
+class _Documented(Problem):
+    """What the page does not allow, and no refusal is recorded of: a warning, and an error in what is made here."""
+
+
+def check(body: object, *, strict: bool = False) -> list[Problem]:
+    """Every message of a dashboard's body, in the order of its members; an "error" is what AWS is known to refuse.
 
     body: the document, or its JSON text. path has the form of AWS's DataPath, as /widgets/0/properties/metrics/1; "" is the
-    whole. A warning is what AWS takes and a reader suffers from. Beyond the page's rules it refuses what cannot be drawn
-    whole: a widget that reaches past the 24th column.
+    whole. A warning is what AWS takes and a reader suffers from, or what only AWS's page forbids; with strict the latter are errors.
+    Beyond the page's rules it doubts what cannot be drawn whole: a widget that reaches past the 24th column.
     """
+    found = _problems(body)
+    return [
+        Problem("error", one.path, one.message) if strict and isinstance(one, _Documented) else one for one in found
+    ]
+
+
+def _problems(body: object) -> list[Problem]:
     if isinstance(body, str):
         try:
             body = json.loads(body)
@@ -61,9 +75,9 @@ def check(body: object) -> list[Problem]:
     return found
 
 
-def refuse_errors(body: object, subject: str = "") -> None:
-    """Raise InputError with the first error of a body, if there is one, and with how many more there are."""
-    errors = [one for one in check(body) if one.level == "error"]
+def refuse_errors(body: object, subject: str = "", *, strict: bool = False) -> None:
+    """Raise InputError with the first error of a body (check), if there is one, and with how many more there are."""
+    errors = [one for one in check(body, strict=strict) if one.level == "error"]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         where = f"{subject}: {errors[0].path or 'the body'}" if subject else errors[0].path
@@ -75,6 +89,10 @@ def refuse_errors(body: object, subject: str = "") -> None:
 
 def _error(path: str, message: str) -> Problem:
     return Problem("error", path, message)
+
+
+def _documented(path: str, message: str) -> Problem:
+    return _Documented("warning", path, message)
 
 
 def _shown(value: object) -> str:
@@ -93,7 +111,7 @@ def _anything(path: str, value: object) -> Iterator[Problem]:
 
 def _flag(path: str, value: object) -> Iterator[Problem]:
     if not isinstance(value, bool) and not _open(value):
-        yield _error(path, f"{_shown(value)} is not true or false")
+        yield _documented(path, f"{_shown(value)} is not true or false")
 
 
 def _text(pattern: str = "", what: str = "", *, least: int = 0, most: int = 0) -> Rule:
@@ -101,13 +119,13 @@ def _text(pattern: str = "", what: str = "", *, least: int = 0, most: int = 0) -
 
     def rule(path: str, value: object) -> Iterator[Problem]:
         if not isinstance(value, str):
-            yield _error(path, f"{_shown(value)} is not a text")
+            yield _documented(path, f"{_shown(value)} is not a text")
         elif len(value) < least:
-            yield _error(path, "is empty")
+            yield _documented(path, "is empty")
         elif most and len(value) > most:
-            yield _error(path, f"is longer than {most:,} characters")
+            yield _documented(path, f"is longer than {most:,} characters")
         elif pattern and not _PLACEHOLDER.search(value) and not re.fullmatch(pattern, value):
-            yield _error(path, f"{_shown(value)} is not {what}")
+            yield _documented(path, f"{_shown(value)} is not {what}")
 
     return rule
 
@@ -115,7 +133,7 @@ def _text(pattern: str = "", what: str = "", *, least: int = 0, most: int = 0) -
 def _among(*values: str) -> Rule:
     def rule(path: str, value: object) -> Iterator[Problem]:
         if value not in values and not _open(value):
-            yield _error(path, f"{_shown(value)} is none of {', '.join(values)}")
+            yield _documented(path, f"{_shown(value)} is none of {', '.join(values)}")
 
     return rule
 
@@ -125,42 +143,42 @@ def _whole(least: int, most: int | None = None) -> Rule:
         if _open(value):
             return
         if isinstance(value, bool) or not isinstance(value, int):
-            yield _error(path, f"{_shown(value)} is not a whole number")
+            yield _documented(path, f"{_shown(value)} is not a whole number")
         elif value < least or (most is not None and value > most):
-            yield _error(path, f"{value} is not {f'between {least} and {most}' if most is not None else f'{least} or more'}")  # fmt: skip
+            yield _documented(path, f"{value} is not {f'between {least} and {most}' if most is not None else f'{least} or more'}")  # fmt: skip
 
     return rule
 
 
 def _number(path: str, value: object) -> Iterator[Problem]:
     if (isinstance(value, bool) or not isinstance(value, int | float)) and not _open(value):
-        yield _error(path, f"{_shown(value)} is not a number")
+        yield _documented(path, f"{_shown(value)} is not a number")
 
 
 def _period(path: str, value: object) -> Iterator[Problem]:
     if _open(value):
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        yield _error(path, f"{_shown(value)} is not a whole number of seconds")
+        yield _documented(path, f"{_shown(value)} is not a whole number of seconds")
     elif value < 60 or value % 60:
         near = max(60, round(value / 60) * 60)
-        yield _error(path, f"a period of {value} s is not a multiple of 60 (the nearest is {near})")
+        yield _documented(path, f"a period of {value} s is not a multiple of 60 (the nearest is {near})")
 
 
 def _stat(path: str, value: object) -> Iterator[Problem]:
     if not _open(value) and not (isinstance(value, str) and _STATISTIC.fullmatch(value)):
-        yield _error(path, f"{_shown(value)} is no statistic, as Average, Sum, Maximum or p90")
+        yield _documented(path, f"{_shown(value)} is no statistic, as Average, Sum, Maximum or p90")
 
 
-def _many(of: Rule, least: int = 0, most: int = 0) -> Rule:
+def _many(of: Rule, least: int = 0, most: int = 0, *, say: Callable[[str, str], Problem] = _error) -> Rule:
     def rule(path: str, value: object) -> Iterator[Problem]:
         if not isinstance(value, list):
             yield _error(path, f"{_shown(value)} is not a list")
             return
         if len(value) < least:
-            yield _error(path, f"Should NOT have less than {least} items")
+            yield say(path, f"Should NOT have less than {least} items")
         if most and len(value) > most:
-            yield _error(path, f"Should NOT have more than {most} items ({len(value):,})")
+            yield say(path, f"Should NOT have more than {most} items ({len(value):,})")
             return
         for place, one in enumerate(value):
             yield from of(f"{path}/{place}", one)
@@ -169,15 +187,16 @@ def _many(of: Rule, least: int = 0, most: int = 0) -> Rule:
 
 
 def _members(
-    known: Mapping[str, Rule], required: Collection[str] = (), ignored: str = "", *, extra: Rule = _anything
-) -> Rule:
-    """An object; ignored is what a warning says of a name that is not known, "" says nothing."""
+    known: Mapping[str, Rule], required: Collection[str] = (), ignored: str = "", *, extra: Rule = _anything,
+    say: Callable[[str, str], Problem] = _error,
+) -> Rule:  # fmt: skip
+    """An object; ignored is what a warning says of a name that is not known, "" says nothing; say is for what is missing."""
 
     def rule(path: str, value: object) -> Iterator[Problem]:
         if not isinstance(value, Mapping):
             yield _error(path, f"{_shown(value)} is not an object")
             return
-        yield from (_error(path, f"Should have required property '{name}'") for name in required if name not in value)
+        yield from (say(path, f"Should have required property '{name}'") for name in required if name not in value)
         for name, one in value.items():
             if name in known:
                 yield from known[name](f"{path}/{name}", one)
@@ -345,18 +364,18 @@ def _annotation(value_rule: Rule) -> Rule:
     """One annotation, or a band of two."""
     one = _members(
         {"value": value_rule, "label": _text(), "color": _text(_COLOUR, "a colour as #1f77b4"), "fill": _among(*_SHADED), "visible": _flag, "yAxis": _among("left", "right")},
-        ("value",),
+        ("value",), say=_documented,
     )  # fmt: skip
 
     def rule(path: str, value: object) -> Iterator[Problem]:
-        yield from _many(one, 2, 2)(path, value) if isinstance(value, list) else one(path, value)
+        yield from _many(one, 2, 2, say=_documented)(path, value) if isinstance(value, list) else one(path, value)
 
     return rule
 
 
 _ANNOTATIONS = _members(
     {
-        "alarms": _many(_text(_ALARM, "the ARN of an alarm"), 0, 1),
+        "alarms": _many(_text(_ALARM, "the ARN of an alarm"), 0, 1, say=_documented),
         "horizontal": _many(_annotation(_number)),
         "vertical": _many(_annotation(_text(_ISO, "a time as 2026-11-19T12:00:00Z"))),
     }
@@ -378,9 +397,9 @@ def _whole_metric(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
     elif "region" not in value:
         yield _error(path, "The metric widget should have specified a region and a data source or an alarm annotation")
     if marks.get("alarms") and value.get("metrics"):
-        yield _error(f"{path}/annotations/alarms", "a widget has metrics or the graph of an alarm, not both")
+        yield _documented(f"{path}/annotations/alarms", "a widget has metrics or the graph of an alarm, not both")
     if marks.get("alarms") and (marks.get("horizontal") or marks.get("vertical")):
-        yield _error(f"{path}/annotations/alarms", "a widget has an alarm or lines of its own, not both")
+        yield _documented(f"{path}/annotations/alarms", "a widget has an alarm or lines of its own, not both")
     yield from _gauge(path, value)
     yield from _view_ignores(path, value)
 
@@ -393,10 +412,10 @@ def _gauge(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
     left = left if isinstance(left, Mapping) else {}
     for name in ("min", "max"):
         if name not in left:
-            yield _error(f"{path}/yAxis/left", f"Should have required property '{name}': a gauge needs both ends of its scale")  # fmt: skip
+            yield _documented(f"{path}/yAxis/left", f"Should have required property '{name}': a gauge needs both ends of its scale")  # fmt: skip
     least, most = left.get("min"), left.get("max")
     if isinstance(least, int | float) and isinstance(most, int | float) and least >= most:
-        yield _error(f"{path}/yAxis/left", f"min {least} is not below max {most}")
+        yield _documented(f"{path}/yAxis/left", f"min {least} is not below max {most}")
 
 
 def _view_ignores(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
@@ -408,11 +427,16 @@ def _view_ignores(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _whole_log(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
     """A query names its log groups itself: SOURCE 'group' | …"""
+    yield from (
+        _documented(path, f"Should have required property '{name}'")
+        for name in ("region", "query")
+        if name not in value
+    )
     query = value.get("query")
     if not isinstance(query, str) or _open(query):
         return
     if value.get("queryLanguage", "CWLI") == "CWLI" and not _SOURCE.match(query):
-        yield _error(f"{path}/query", "has no SOURCE: it begins with SOURCE 'log group' | …")
+        yield _documented(f"{path}/query", "has no SOURCE: it begins with SOURCE 'log group' | …")
     if _ACCESS_LOG.match(query) and _SEEKS_ERROR.search(query):
         yield Problem("warning", f"{path}/query", "seeks the word ERROR in an access log, whose lines have requests and status codes; filter the status, as / 5[0-9][0-9] /")  # fmt: skip
 
@@ -432,7 +456,7 @@ _LOG = _members(
         "accountId": _text(), "query": _text(least=1, most=10_000), "queryLanguage": _among("CWLI", "SQL", "PPL"), "region": _text(least=1),
         "stacked": _flag, "title": _text(), "view": _among(*LOG_VIEWS),
     },
-    ("region", "query"), _IGNORED, extra=_whole_log,
+    (), _IGNORED, extra=_whole_log,
 )  # fmt: skip
 _STATES = ("ALARM", "INSUFFICIENT_DATA", "OK")
 _ALARMS = _members(
@@ -443,8 +467,8 @@ _ALARMS = _members(
     ("alarms",), _IGNORED,
 )  # fmt: skip
 _TEXT = _members({"markdown": _text(), "background": _among("solid", "transparent")}, ("markdown",), _IGNORED)
-_EXPLORED = _members({"metricName": _text(least=1), "resourceType": _text(least=1), "stat": _stat}, ("metricName", "resourceType"))  # fmt: skip
-_EXPLORER = _members({"metrics": _many(_EXPLORED, 1, 100), "labels": _many(_anything), "period": _period, "title": _text()}, ("metrics", "labels"))  # fmt: skip
+_EXPLORED = _members({"metricName": _text(least=1), "resourceType": _text(least=1), "stat": _stat}, ("metricName", "resourceType"), say=_documented)  # fmt: skip
+_EXPLORER = _members({"metrics": _many(_EXPLORED, 1, 100, say=_documented), "labels": _many(_anything), "period": _period, "title": _text()}, ("metrics", "labels"), say=_documented)  # fmt: skip
 _PROPERTIES: Mapping[str, Rule] = {"metric": _METRIC, "log": _LOG, "alarm": _ALARMS, "text": _TEXT, "explorer": _EXPLORER}  # fmt: skip
 
 
@@ -457,10 +481,10 @@ def _whole_widget(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _PROPERTIES[kind](f"{path}/properties", value["properties"])
     for one, other in (("x", "y"), ("y", "x")):
         if one in value and other not in value:
-            yield _error(path, f"Should have required property '{other}': x and y go together")
+            yield _documented(path, f"Should have required property '{other}': x and y go together")
     x, width = value.get("x", 0), value.get("width", DEFAULT_SIZE)
     if _is_count(x) and _is_count(width) and x < COLUMNS and 1 <= width <= COLUMNS < x + width:
-        yield _error(path, f"is off the grid: column {x} and a width of {width} reach past its {COLUMNS} columns")
+        yield _documented(path, f"is off the grid: column {x} and a width of {width} reach past its {COLUMNS} columns")
 
 
 def _is_count(value: object) -> bool:
@@ -472,7 +496,7 @@ def _type(path: str, value: object) -> Iterator[Problem]:
         return
     meant = ALIASES.get(value, "") if isinstance(value, str) else ""
     hint = f"; write {meant}{' with the view singleValue' if str(value).startswith('number') else ''}" if meant else ""
-    yield _error(path, f"{_shown(value)} is none of {', '.join(TYPES)}{hint}")
+    yield (_error if meant else _documented)(path, f"{_shown(value)} is none of {', '.join(TYPES)}{hint}")
 
 
 _WIDGET = _members(
@@ -486,19 +510,19 @@ _WIDGET = _members(
 
 def _whole_variable(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
     if value.get("inputType") in ("select", "radio") and "values" not in value and not {"search", "populateFrom"} <= value.keys():  # fmt: skip
-        yield _error(path, "Should have required property 'values': or search and populateFrom")
+        yield _documented(path, "Should have required property 'values': or search and populateFrom")
     if value.get("type") in ("property", "pattern") and value["type"] not in value:
-        yield _error(path, f"Should have required property '{value['type']}'")
+        yield _documented(path, f"Should have required property '{value['type']}'")
 
 
-_VALUE = _members({"value": _anything, "label": _text(most=255)}, ("value",))
+_VALUE = _members({"value": _anything, "label": _text(most=255)}, ("value",), say=_documented)
 _VARIABLE = _members(
     {
         "type": _among("property", "pattern"), "inputType": _among("input", "select", "radio"), "visible": _flag,
         "id": _text(r"[0-9A-Za-z_-]{1,32}", "an id of 1 to 32 of 0-9 A-Z a-z - _"), "label": _text(most=30),
         "values": _many(_VALUE, 1, 500), "search": _text(most=2048), "populateFrom": _text(),
     },
-    ("type", "inputType", "id"), extra=_whole_variable,
+    ("type", "inputType", "id"), extra=_whole_variable, say=_documented,
 )  # fmt: skip
 _TIME = _text(f"{_ISO}|{_RELATIVE}", "a time as 2026-11-19T12:00:00Z, or back from now as -PT3H or -P7D")
 _BODY = _members(

@@ -252,7 +252,7 @@ class DashboardSpec:
             if value
         }
         body["widgets"] = list(_laid_out(widgets, self.region))
-        refuse_errors(body, self.name)
+        refuse_errors(body, self.name, strict=True)
         object.__setattr__(self, "body", body)
         object.__setattr__(self, "notices", tuple(said))
 
@@ -269,7 +269,8 @@ def check_name(name: str) -> str:
 
 
 def request(name: str, body: Mapping[str, Any] | str) -> dict[str, str]:
-    """The members of cloudwatch:PutDashboard for a body, which goes as JSON text. Raises InputError for name and body."""
+    """The members of cloudwatch:PutDashboard for a body, which goes as JSON text. Raises InputError for a name or body that it is
+    known to refuse; what only its page forbids is among the warnings of check()."""
     refuse_errors(body, check_name(name))
     document = json.loads(body) if isinstance(body, str) else body
     return {"DashboardName": name, "DashboardBody": json.dumps(document, ensure_ascii=False, separators=(",", ":"))}

@@ -6,14 +6,16 @@ agent"; "Metrics collected by the CloudWatch agent" (host instead of InstanceId 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from netkit.cloudwatch.agent import log_files
 from netkit.cloudwatch.agent_metrics import expected_metrics, match
+from netkit.cloudwatch.alarm_rules import parse_rule, rule_alarms
 from netkit.cloudwatch.alarms import dimensions
+from netkit.core.errors import InputError
 from netkit.core.model import Coverage, Finding, Severity, Status, Window
 
 PROMISED_COLUMNS = ("instance_id", "namespace", "metric", "dimensions", "others", "interval_s", "waited")
@@ -275,11 +277,13 @@ def log_findings(logs: pd.DataFrame, window: Window, coverage: Sequence[Coverage
 
 
 def alarm_findings(
-    alarms: pd.DataFrame, seen: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = (), *, would: Mapping[str, str] | None = None
+    alarms: pd.DataFrame, seen: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = (), *, would: Mapping[str, str] | None = None,
+    quiet: Collection[str] = (),
 ) -> list[Finding]:  # fmt: skip
     """CW-ALARM-FIRING, CW-DIMENSION-MISMATCH, CW-ALARM-NO-DATA and CW-ALARM-MUTE, of alarms (read.alarms) and sights().
 
-    would: by alarm, what it would have done on the metric that is there. No alarm at all is an inconclusive CW-ALARM-FIRING:
+    would: by alarm, what it would have done on the metric that is there. quiet: alarms that have no action of their own on purpose
+    (quiet_on_purpose). No alarm at all is an inconclusive CW-ALARM-FIRING:
     nothing watches, which is not the same as all is well.
     """
     findings = [_firing(row, window, coverage) for row in alarms[alarms["state"].eq("ALARM")].to_dict("records")]
@@ -292,11 +296,49 @@ def alarm_findings(
     findings += [_mismatch(row, (would or {}).get(str(row["alarm"]), ""), window, coverage) for row in blind.to_dict("records") if row["state"] == "other-dimensions"]  # fmt: skip
     named = set(seen.loc[seen["state"].eq("other-dimensions"), "alarm"])
     findings += [_no_data(row, blind, window, coverage) for row in alarms.to_dict("records") if row["state"] == "INSUFFICIENT_DATA" and row["name"] not in named]  # fmt: skip
-    mute = alarms[~alarms["actions_enabled"] | alarms["actions"].map(len).eq(0)]
+    tells_nobody = ~alarms["actions_enabled"] | alarms["actions"].map(len).eq(0)
+    mute = alarms[tells_nobody & ~alarms["name"].isin(list(quiet))]
     if len(mute):
         title = f"{len(mute)} of {len(alarms)} alarms tell nobody: no action, or actions switched off"
         findings.append(_finding("CW-ALARM-MUTE", "confirmed", "low", ", ".join(mute["name"].head(3)), title, list(mute["name"].head(6)), window, coverage))  # fmt: skip
     return findings
+
+
+def quiet_on_purpose(records: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The alarms that need no action for ALARM of their own, by name, of records as DescribeAlarms gives them.
+
+    A composite alarm that acts does it for those it asks, and for those that they ask; a suppressor is only looked at; and an
+    alarm may tell of OK alone. A rule of a form that is not known here is taken to ask every alarm that it names.
+    """
+    held = {str(one["AlarmName"]): one for one in records}
+    acting = {name for name, one in held.items() if _acts(one)}
+    asked = {name: _asked(one, held) for name, one in held.items() if "AlarmRule" in one}
+    found = {_bare_name(str(one["ActionsSuppressor"])) for one in held.values() if one.get("ActionsSuppressor")}
+    waiting = [child for name in acting for child in asked.get(name, ())]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += asked.get(name, ())
+    return found | {name for name in acting if not held[name].get("AlarmActions")}
+
+
+def _acts(record: Mapping[str, Any]) -> bool:
+    told = ("AlarmActions", "OKActions", "InsufficientDataActions")
+    return bool(record.get("ActionsEnabled", True)) and any(record.get(one) for one in told)
+
+
+def _asked(record: Mapping[str, Any], held: Mapping[str, Any]) -> list[str]:
+    rule = str(record["AlarmRule"])
+    try:
+        return [_bare_name(one) for one in rule_alarms(parse_rule(rule, str(record["AlarmName"])))]
+    except InputError:
+        return [name for name in held if name in rule]
+
+
+def _bare_name(name: str) -> str:
+    """The name of an alarm that is given by name or by ARN."""
+    return name.split(":alarm:", 1)[-1]
 
 
 def _firing(row: Mapping[Any, Any], window: Window, coverage: Sequence[Coverage]) -> Finding:

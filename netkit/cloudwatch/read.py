@@ -107,16 +107,19 @@ def list_metrics(session: Session, namespace: str, *, metric: str = "", dimensio
 # -------------------------------------------------------------------------------------------------------------- alarms
 
 
-def alarm_records(session: Session, *, prefix: str = "", names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Alarms as AWS describes them, metric alarms and composite ones, all or those named. Raises as Session.pages does."""
+def alarm_records(
+    session: Session, *, prefix: str = "", names: Sequence[str] = (), kinds: Sequence[str] = ALARM_TYPES
+) -> list[dict[str, Any]]:
+    """Alarms as AWS describes them, of these kinds (MetricAlarm, CompositeAlarm), all or those named. Raises as Session.pages does."""
     if prefix and names:
         raise InputError("alarms are chosen by prefix or by names, not both", subject=prefix)
     chosen: dict[str, Any] = {"AlarmNamePrefix": prefix} if prefix else {"AlarmNames": list(names)} if names else {}
     records: list[dict[str, Any]] = []
     token: dict[str, str] = {}
     while True:  # boto3's paginator answers two lists by two keys, one of which pages() would lose
-        answer = session.call("cloudwatch", "describe_alarms", AlarmTypes=ALARM_TYPES, **chosen, **token)  # fmt: skip
-        records += [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        answer = session.call("cloudwatch", "describe_alarms", AlarmTypes=list(kinds), **chosen, **token)  # fmt: skip
+        for kind in kinds:
+            records += answer.get(f"{kind}s", [])
         if not answer.get("NextToken"):
             return records
         token = {"NextToken": str(answer["NextToken"])}

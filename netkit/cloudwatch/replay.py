@@ -9,6 +9,7 @@ every minute), and young breaching points alone (see `replay`).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ def replay(
 ) -> Replay:  # fmt: skip
     """When the alarm would have changed its state on these points, and on which of them.
 
-    points: time (UTC), value; also `arrived` (UTC) where points came late, and lower, upper (the band) for an anomaly alarm.
+    points: time (UTC), value; also `arrived` (UTC) where points came late, lower, upper (the band) for an anomaly alarm, and
+    `samples`, how many samples a point stands for (one without that column), for an alarm on a percentile that ignores few: where
+    its N periods hold fewer than 10/(1 - p) of them (10/p below p50), the state stays as it was.
     Several points in one period are joined by the alarm's statistic; a single one is the data point. A period that has not
     ended by `end` (by default: the last point and the points' own spacing) is not evaluated. `evaluation_range` is how many
     of the last periods are looked at. Of N periods wanted, the newest real points are taken; where the range has fewer than
@@ -61,11 +64,13 @@ def replay(
     plan = _prepared(spec, points, evaluation_range, initial)
     grid = _Grid.over(points, spec.evaluated_period, start, end)
     values, breaching = _datapoints(spec, points, grid, late=0)
-    late = _lateness(points, grid)
+    late, few = _lateness(points, grid), _few_samples(spec, points, grid, plan)
     if late is None:
-        return Replay(spec, _held(_codes(values, breaching, plan), plan.initial), plan, grid.bare(), values, breaching)
+        codes = np.where(few, _RETAIN, _codes(values, breaching, plan)) if few is not None else _codes(values, breaching, plan)  # fmt: skip
+        return Replay(spec, _held(codes, plan.initial), plan, grid.bare(), values, breaching)
     seen = [_datapoints(spec, points, grid, late=age, lateness=late) for age in range(plan.range)]
-    states = _held(_codes_by_age(seen, plan), plan.initial)
+    codes = _codes_by_age(seen, plan)
+    states = _held(codes if few is None else np.where(few, _RETAIN, codes), plan.initial)
     return Replay(spec, states, plan, grid.bare(), values, breaching, tuple(one[0] for one in seen))
 
 
@@ -270,6 +275,30 @@ def _prepared(spec: AlarmSpec, points: pd.DataFrame, evaluation_range: int | Non
     if evaluation_range is not None and evaluation_range < n:
         raise InputError(f"an evaluation range of {evaluation_range} is below the {n} evaluation periods", subject=spec.name, hint=f"{n} or more")  # fmt: skip
     return _Plan(n, spec.m, evaluation_range or n + 2, spec.treat_missing, STATES.index(initial))
+
+
+def _few_samples(spec: AlarmSpec, points: pd.DataFrame, grid: _Grid, plan: _Plan) -> Bools | None:
+    """Which evaluations have too few samples to change the state; None for an alarm that has no such rule.
+
+    Source: "Percentile-based alarms and low data samples". Periods without any sample are missing data, and judged as that.
+    """
+    least = needed_samples(spec)
+    if not least or not grid.size:
+        return None
+    known = points["value"].notna().to_numpy() & (grid.bins >= 0) & (grid.bins < grid.size)
+    each = points["samples"].to_numpy(np.float64)[known] if "samples" in points.columns else None
+    total = np.cumsum(np.bincount(grid.bins[known], each, grid.size))
+    total[plan.n :] -= total[: -plan.n].copy()
+    return np.asarray((total > 0) & (total < least - 1e-9))
+
+
+def needed_samples(spec: AlarmSpec) -> float:
+    """How many samples an alarm on a percentile wants before its state may change; 0 where any number will do."""
+    found = re.fullmatch(r"p(\d+(?:\.\d+)?)", spec.extended_statistic)
+    share = float(found[1]) / 100 if found else 0.0
+    if spec.low_samples != "ignore" or not 0 < share < 1:
+        return 0.0
+    return 10 / (1 - share) if share >= 0.5 else 10 / share
 
 
 def _lateness(points: pd.DataFrame, grid: _Grid) -> Ints | None:

@@ -26,7 +26,7 @@ from netkit.cloudwatch.log_groups import MetricFilter
 from netkit.cloudwatch.metrics import MetricQuery, Prepared
 from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
-from netkit.cloudwatch.replay import Replay, propose, replay
+from netkit.cloudwatch.replay import Replay, needed_samples, propose, replay
 from netkit.core.errors import AccessError, BudgetError, InputError, SourceError
 from netkit.core.model import Coverage, Finding, Window, check_retention
 from netkit.core.plan import Plan
@@ -75,6 +75,7 @@ class Monitored:
     window: Window
     coverage: tuple[Coverage, ...] = ()
     arrivals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    composites: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def alarms(self) -> pd.DataFrame:
@@ -110,13 +111,17 @@ def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], paramete
     used = held or config
     none: list[dict[str, Any]] = []
     records, alarms_seen = _kept(session, "MetricAlarms", lambda: read.alarm_records(session, prefix=prefix), none)
+    # A composite alarm of any name may act for those that have this prefix.
+    composites = _kept(session, "MetricAlarms", lambda: read.alarm_records(session, kinds=("CompositeAlarm",)), none)[0] if records else none  # fmt: skip
     streams, streams_seen = _kept(session, "logStreams", lambda: _streams(run, used, list(found["instance_id"])), pd.DataFrame(columns=list(read.STREAM_COLUMNS)))  # fmt: skip
     nothing = pd.DataFrame(columns=list(read.LISTED_COLUMNS)), pd.DataFrame(columns=list(proof.ARRIVAL_COLUMNS))
     (listed, arrived), metrics_seen = _kept(
         session, "Metrics", lambda: _arrived(session, used, found, records, window), nothing
     )
     seen = (metrics_seen, alarms_seen, streams_seen)
-    return Monitored(found, used, held is not None, listed, streams, tuple(records), window, seen, arrived)
+    return Monitored(
+        found, used, held is not None, listed, streams, tuple(records), window, seen, arrived, tuple(composites)
+    )
 
 
 T = TypeVar("T")
@@ -293,11 +298,7 @@ def proposals(run: Run, what: Life | None) -> pd.DataFrame | None:
     if what is None or what.replay is None:
         return None
     spec = what.replay.spec
-    query = MetricQuery(
-        spec.namespace, spec.metric, spec.dimensions, spec.statistic or spec.extended_statistic, spec.period
-    )
-    assert run.window is not None
-    return propose(spec, read.metric_data(run.session, [query], run.window)[["time", "value"]])
+    return propose(spec, _points_of(run, spec, spec.dimensions))
 
 
 def lacking(run: Run, proposals: pd.DataFrame) -> pd.DataFrame:
@@ -409,12 +410,25 @@ def replayed(run: Run, spec: AlarmSpec, dimensions: Iterable[tuple[str, str]]) -
     None too where CloudWatch keeps coarser points only for that time: nobody can know then what the alarm saw.
     """
     assert run.window is not None
-    query = MetricQuery(spec.namespace, spec.metric, tuple(dimensions), spec.statistic or spec.extended_statistic, spec.period)  # fmt: skip
-    points = read.metric_data(run.session, [query], run.window)
+    points = _points_of(run, spec, dimensions)
     if points.empty or points["period_s"].max() > spec.period:
         return None
     start, end = pd.Timestamp(run.window.start), pd.Timestamp(run.window.end)
-    return replay(spec, points[["time", "value"]], start=start, end=end)
+    return replay(spec, points, start=start, end=end)
+
+
+def _points_of(run: Run, spec: AlarmSpec, dimensions: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """The points that an alarm looks at: time, value, period_s, and samples where it minds how many there are."""
+    assert run.window is not None
+    statistic = spec.statistic or spec.extended_statistic
+    wanted = [statistic, *(["SampleCount"] if needed_samples(spec) else [])]
+    asked = [MetricQuery(spec.namespace, spec.metric, tuple(dimensions), one, spec.period, one) for one in wanted]
+    found = read.metric_data(run.session, asked, run.window)
+    points = found[found["label"].eq(statistic)][["time", "value", "period_s"]]
+    if len(wanted) == 1:
+        return points.reset_index(drop=True)
+    counts = found[found["label"].eq("SampleCount")][["time", "value"]].rename(columns={"value": "samples"})
+    return points.merge(counts, on="time", how="left").fillna({"samples": 0.0})
 
 
 def would_have(run: Run, what: Monitored) -> dict[str, str]:
@@ -509,7 +523,7 @@ def findings(
         found += proof.log_findings(what.logs, what.window, (rests["streams"],))
     if alarms:
         seen = what.sights if metrics else what.sights.iloc[:0]
-        found += proof.alarm_findings(what.alarms, seen, what.window, (rests["alarms"],), would=would_have(run, what) if metrics else None)  # fmt: skip
+        found += proof.alarm_findings(what.alarms, seen, what.window, (rests["alarms"],), would=would_have(run, what) if metrics else None, quiet=proof.quiet_on_purpose([*what.records, *what.composites]))  # fmt: skip
     if len(proposals) and alarms:
         found.append(proof.unalarmed_finding(proposals, lacks, what.window, (rests["alarms"],)))
     if len(lines):

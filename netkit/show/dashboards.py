@@ -41,9 +41,9 @@ def draw_dashboard(
     for number, (one, (x, y, width, height)) in enumerate(zip(widgets, places, strict=True)):
         domain = _domain(x, y, width, height, rows)
         mine = points[points["widget"].eq(number)]
-        properties = one.get("properties", {})
+        properties = _mapping(_mapping(one).get("properties"))
         _head(figure, str(properties.get("title", "")), domain)
-        kind = "number" if properties.get("view") in ("singleValue", "gauge") else one["type"]
+        kind = "number" if properties.get("view") in ("singleValue", "gauge") else _mapping(one).get("type")
         if kind == "number":
             _figures(figure, mine, domain)
         elif kind == "metric":
@@ -58,6 +58,15 @@ def draw_dashboard(
     return figure
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """What has members, else nothing: a body of others may hold anything anywhere."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 Domain = dict[str, tuple[float, float]]
 Box = tuple[int, int, int, int]
 
@@ -70,7 +79,8 @@ def _places(widgets: list[Any]) -> list[Box]:
     for number, one in enumerate(widgets):
         box = said.get(number)
         if box is None:
-            box = (0, below, int(one.get("width", DEFAULT_SIZE)), int(one.get("height", DEFAULT_SIZE)))
+            width, height = (_number(_mapping(one).get(name)) or DEFAULT_SIZE for name in ("width", "height"))
+            box = (0, below, int(width), int(height))
             below += box[3]
         found.append(box)
     return found
@@ -124,8 +134,37 @@ def _graph(figure: Figure, mine: pd.DataFrame, properties: Mapping[str, Any], do
             go.Scatter(x=rows["time"], y=rows["value"], name=str(label), mode="lines", line={"width": 1.4, "color": PALETTE[number % len(PALETTE)]},
                        xaxis=f"x{name}", yaxis=f"y{name}", stackgroup=f"s{name}" if properties.get("stacked") else None)
         )  # fmt: skip
-    for line in properties.get("annotations", {}).get("horizontal", ()):
-        figure.add_shape(type="line", xref=f"x{name} domain", yref=f"y{name}", x0=0, x1=1, y0=line["value"], y1=line["value"], line={"color": REJECT, "dash": "dash", "width": 1})  # fmt: skip
+    _lines(figure, properties, name)
+
+
+def _lines(figure: Figure, properties: Mapping[str, Any], name: str) -> None:
+    """The annotations of a graph: a line for each, a shaded band for two in a list; one without a value that can be drawn is left out."""
+    marks = _mapping(properties.get("annotations"))
+    for key in ("horizontal", "vertical"):
+        given = marks.get(key)
+        for one in given if isinstance(given, list) else ():
+            ends = [_place(part, key) for part in (one if isinstance(one, list) else [one])]
+            if None not in ends and ends:
+                _mark(figure, name, key, ends)
+
+
+def _place(part: Any, key: str) -> Any:
+    """Where an annotation stands: a number, or a time; None where it is neither."""
+    value = _mapping(part).get("value")
+    if key == "horizontal":
+        return _number(value)
+    time = pd.to_datetime(value, utc=True, errors="coerce") if isinstance(value, str) else pd.NaT
+    return None if pd.isna(time) else time
+
+
+def _mark(figure: Figure, name: str, key: str, ends: list[Any]) -> None:
+    across = {"xref": f"x{name} domain", "yref": f"y{name}", "x0": 0, "x1": 1} if key == "horizontal" else {"yref": f"y{name} domain", "xref": f"x{name}", "y0": 0, "y1": 1}  # fmt: skip
+    along = "y" if key == "horizontal" else "x"
+    sides = {f"{along}0": min(ends), f"{along}1": max(ends)}
+    if len(ends) == 1:
+        figure.add_shape(type="line", **across, **sides, line={"color": REJECT, "dash": "dash", "width": 1})
+    else:
+        figure.add_shape(type="rect", **across, **sides, fillcolor=REJECT, opacity=0.12, line={"width": 0})
 
 
 def _table(figure: Figure, frame: pd.DataFrame | None, properties: Mapping[str, Any], domain: Domain) -> None:
@@ -137,7 +176,8 @@ def _table(figure: Figure, frame: pd.DataFrame | None, properties: Mapping[str, 
 
 
 def _alarms(figure: Figure, properties: Mapping[str, Any], states: Mapping[str, str], domain: Domain) -> None:
-    names = [str(arn).rpartition(":alarm:")[2] for arn in properties.get("alarms", ())]
+    given = properties.get("alarms")
+    names = [str(arn).rpartition(":alarm:")[2] for arn in (given if isinstance(given, list) else ())]
     ordered = sorted(names, key=lambda one: (states.get(one) != "ALARM", one))
     shown = [f'<span style="color:{_ALARM_COLOURS.get(states.get(one, ""), ACCEPT)}">■</span> {escaped(one)}: {escaped(states.get(one, "not there yet"))}' for one in ordered[:6]]  # fmt: skip
     more = [f"and {len(ordered) - 6} more"] if len(ordered) > 6 else []

@@ -10,7 +10,6 @@ Guide, "Alarm events and EventBridge".
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from moto.core.responses import ActionResult
 from moto.events.models import events_backends
 from moto.sns.models import sns_backends
 
+from netkit.cloudwatch.alarm_rules import holds
 from netkit.cloudwatch.alarms import AlarmSpec, CompositeSpec
 from netkit.cloudwatch.replay import replay
 from netkit.core.errors import InputError
@@ -47,7 +47,7 @@ def install() -> None:
     for name in ("describe_alarms", "get_alarms_by_action_prefix", "get_alarms_by_alarm_name_prefix", "get_alarms_by_alarm_names", "get_alarms_by_state_value"):  # fmt: skip
         _evaluated_first(name)
     # moto's own method reads AlarmRule as well, and knows no operation of that name.
-    CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]
+    CloudWatchResponse.put_composite_alarm = _put_composite_alarm  # type: ignore[attr-defined]
     CloudWatchResponse.describe_alarm_history = _describe_alarm_history  # type: ignore[attr-defined]
 
 
@@ -109,6 +109,26 @@ def put_metric_alarm(self: CloudWatchBackend, **asked: Any) -> Alarm:
     return alarm
 
 
+def _put_composite_alarm(self: CloudWatchResponse) -> ActionResult:
+    """PutCompositeAlarm, with the suppressor that moto does not keep; it is answered again, and keeps back no action here."""
+    held = {member: self._get_param(member) for member in _SUPPRESSOR.values()}
+    record = {"AlarmName": self._get_param("AlarmName"), "AlarmRule": self._get_param("AlarmRule")}
+    try:
+        CompositeSpec.of(record | {member: value for member, value in held.items() if value is not None})
+    except InputError as wrong:
+        raise ValidationError(f"{wrong.what} ({wrong.subject}): {wrong.hint}") from None
+    answer: ActionResult = self.put_metric_alarm()
+    alarm = self.cloudwatch_backend.alarms[record["AlarmName"]]
+    for name, member in _SUPPRESSOR.items():
+        setattr(alarm, name, held[member])
+    return answer
+
+
+_SUPPRESSOR = {
+    "actions_suppressor": "ActionsSuppressor",
+    "actions_suppressor_wait_period": "ActionsSuppressorWaitPeriod",
+    "actions_suppressor_extension_period": "ActionsSuppressorExtensionPeriod",
+}
 _AWS = {
     "name": "AlarmName", "namespace": "Namespace", "metric_name": "MetricName", "statistic": "Statistic", "extended_statistic": "ExtendedStatistic",
     "period": "Period", "evaluation_periods": "EvaluationPeriods", "datapoints_to_alarm": "DatapointsToAlarm", "threshold": "Threshold",
@@ -193,7 +213,7 @@ def _keys(alarm: Alarm) -> Iterator[tuple[str, str, Any]]:
 
 def record_of(alarm: Alarm) -> dict[str, Any]:
     """An alarm's words as DescribeAlarms has them, for AlarmSpec.of."""
-    held = {key: getattr(alarm, name) for name, key in _AWS.items() if hasattr(alarm, name)}
+    held = {key: getattr(alarm, name) for name, key in (_AWS | _SUPPRESSOR).items() if hasattr(alarm, name)}
     held["Dimensions"] = [{"Name": name, "Value": value} for name, value in pairs_of(alarm.dimensions)]
     held["Metrics"] = [_query(one) for one in alarm.metric_data_queries]
     return {key: value for key, value in held.items() if value not in (None, [], "")}
@@ -212,12 +232,13 @@ def _metric(backend: CloudWatchBackend, alarm: Alarm) -> Iterator[Change]:
     if spec.kind == "metric":
         held = points(backend, *next(_keys(alarm)))
         first = int(held.times.min()) if len(held.times) else START
-        times, values = reduced(
-            held, period, spec.statistic or spec.extended_statistic, first // period * period, clock
-        )
+        span = (first // period * period, clock)
+        times, values = reduced(held, period, spec.statistic or spec.extended_statistic, *span)
+        samples = reduced(held, period, "SampleCount", *span)[1]
     else:
         times, values = _math(backend, spec, newest, clock)
-    frame = pd.DataFrame({"time": pd.to_datetime(times, unit="s", utc=True), "value": values})
+        samples = np.ones(len(times))
+    frame = pd.DataFrame({"time": pd.to_datetime(times, unit="s", utc=True), "value": values, "samples": samples})
     start = min([START, *times[:1].tolist()]) if newest < START or not len(times) else int(times[0])
     done = replay(
         spec, frame, start=pd.Timestamp(start, unit="s", tz="UTC"), end=pd.Timestamp(clock, unit="s", tz="UTC")
@@ -243,14 +264,15 @@ def _math(backend: CloudWatchBackend, spec: AlarmSpec, newest: int, clock: int) 
 
 def _composite(backend: CloudWatchBackend, alarm: Alarm) -> Iterator[Change]:
     """A composite alarm moves when one that it asks does."""
-    names = CompositeSpec.of(record_of(alarm)).names
+    spec = CompositeSpec.of(record_of(alarm))
+    names, tree = spec.names, spec.tree
     lives = {name: _lives(backend).get(name.split(":alarm:")[-1]) for name in names}
     states = dict.fromkeys(names, "INSUFFICIENT_DATA")
     moves = sorted((change[0], name, change[1]) for name, life in lives.items() if life for change in life.moved)
     previous = "INSUFFICIENT_DATA"
     for moment, name, state in moves:
         states[name] = state
-        now = "ALARM" if holds(alarm.rule or "", states) else "OK"
+        now = "ALARM" if holds(tree, states) else "OK"
         if now != previous:
             reason = f"{name} transitioned to {state} at {_stamp(moment)}"
             yield (
@@ -261,48 +283,6 @@ def _composite(backend: CloudWatchBackend, alarm: Alarm) -> Iterator[Change]:
                 json.dumps({"triggeringAlarms": [{"name": name, "state": {"value": state}}]}),
             )
             previous = now
-
-
-_WORD = re.compile(
-    r'\s*(?:(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"([^"]+)"|([^()"\s]+))\s*\)|(AND|OR|NOT|TRUE|FALSE|\(|\)))'
-)
-
-
-def holds(rule: str, states: dict[str, str]) -> bool:
-    """Whether a composite alarm's rule is true of these states. NOT binds before AND, AND before OR."""
-    words: list[str] = []
-    for call, quoted, bare, word in _WORD.findall(rule):
-        words.append(word or str(states.get(quoted or bare) == call).upper())
-    return _either(words)
-
-
-def _either(words: list[str]) -> bool:
-    found = _both(words)
-    while words[:1] == ["OR"]:
-        words.pop(0)
-        right = _both(words)
-        found = found or right
-    return found
-
-
-def _both(words: list[str]) -> bool:
-    found = _one(words)
-    while words[:1] == ["AND"]:
-        words.pop(0)
-        right = _one(words)
-        found = found and right
-    return found
-
-
-def _one(words: list[str]) -> bool:
-    word = words.pop(0)
-    if word == "NOT":
-        return not _one(words)
-    if word == "(":
-        found = _either(words)
-        words.pop(0)
-        return found
-    return word == "TRUE"
 
 
 # ---------------------------------------------------------------------------------------------------- history and actions
