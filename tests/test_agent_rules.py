@@ -170,9 +170,7 @@ NAMES: list[tuple[dict[str, Any], set[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("plugins", "names"), NAMES, ids=lambda one: str(sorted(one) if isinstance(one, set) else one)[:50]
-)
+@pytest.mark.parametrize(("plugins", "names"), NAMES, ids=[str(sorted(one[1])) for one in NAMES])
 def test_the_published_name(plugins: dict[str, Any], names: set[str]) -> None:
     config = collected(**plugins)
     assert set(metric_names(config)["metric"]) == names

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from inprocess import account
 
-from netkit.cloudwatch import read
+from netkit.cloudwatch import dashboard_grammar, proof, read
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.metrics import MetricQuery
 from netkit.cloudwatch.provision import plan_alarms
@@ -210,7 +210,116 @@ def test_a_query_is_priced_by_what_came_in_within_its_window(session: Session, m
     with pytest.raises(BudgetError, match="above the budget"):
         check.error_lines(run_of(session), group, "ERROR")
     body = check.dashboard(
-        run_of(session), "d", [], read.hosts(session, tags={"netkit:lab": "healthy"}), group, "a/b"
+        run_of(session), "d", [], read.hosts(session, tags={"netkit:lab": "healthy"}), group, "%a/b%"
     ).body
     assert "like /a\\/b/" in body["widgets"][-1]["properties"]["query"]
     assert check.log_tables(run_of(session), body) == {}, "what costs too much is not asked for a picture"
+
+
+# what a pattern says in three places, and a configuration of several files
+
+
+def fields_of(lab: cloudwatch_lab.Lab) -> str:
+    return f"/netkit/lab/{lab.name}/app"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["ERROR", "?ERROR ?WARN", "ERROR -nothing", "%ERR.R%", "[..., level=ERROR, w1, w2, w3, w4]", "{ $.level = ERROR }", "{ $.a[*] = 1 }"]
+)  # fmt: skip
+def test_a_filter_pattern_counts_and_is_asked_in_its_own_grammar(session: Session, pattern: str) -> None:
+    lab = LABS["alarm-firing"]
+    group = fields_of(lab)
+    hosts = read.hosts(session, tags={"netkit:lab": lab.name})
+    lines = check.error_lines(run_of(session), group, pattern)
+    events = read.log_events(session, group, DAY, pattern=pattern)
+    assert int(lines["n"].sum()) == len(events), "the metric filter and the table count the same"
+    board = check.dashboard(run_of(session), "d", [], hosts, group, pattern)
+    assert board.body["widgets"][-1]["type"] in ("log", "text")
+    planned = check.plans(
+        run_of_folder(session, Path("/nowhere")),
+        hosts,
+        lab.config(),
+        [],
+        board,
+        log_group=group,
+        pattern=pattern,
+        namespace="Shop",
+        parameter="",
+    )
+    assert "dashboard" in planned
+
+
+def run_of_folder(session: Session, folder: Path) -> Any:
+    return SimpleNamespace(session=session, window=DAY, folder=folder, path=lambda name: name)
+
+
+def test_a_query_of_ones_own_goes_before_the_translation(session: Session) -> None:
+    group = fields_of(LABS["alarm-firing"])
+    board = check.dashboard(
+        run_of(session), "d", [], read.hosts(session, tags={"netkit:lab": "healthy"}), group, "[a, b=1]", "b = 1"
+    )
+    assert "| filter b = 1 |" in board.body["widgets"][-1]["properties"]["query"]
+    with pytest.raises(InputError, match="does not end with"):
+        check.error_lines(run_of(session), group, "[a, b")
+
+
+def test_key_and_tags_of_the_log_group(session: Session, tmp_path: Path) -> None:
+    hosts = read.hosts(session, tags={"netkit:lab": "healthy"})
+    key = f"arn:aws:kms:{session.region}:{session.account_id}:key/abc"
+    into: dict[str, Any] = {
+        "log_group": "/mine/new",
+        "namespace": "Shop",
+        "parameter": "",
+        "key": key,
+        "tags": ["team=web"],
+    }
+    planned = check.plans(run_of_folder(session, tmp_path), hosts, {}, [], None, **into)
+    asked = next(step.request for step in planned["log group"].steps if step.key == "log-group")
+    assert asked["kmsKeyId"] == key and asked["tags"]["team"] == "web"
+    for wrong in ({"key": "alias/a"}, {"tags": ["team"]}):
+        with pytest.raises(InputError):
+            check.plans(run_of_folder(session, tmp_path), hosts, {}, [], None, **(into | wrong))
+
+
+def test_several_files_are_one_configuration(session: Session, tmp_path: Path) -> None:
+    run = run_of_folder(session, tmp_path)
+    one, two, three = (str(tmp_path / f"{name}.json") for name in ("one", "two", "three"))
+    Path(one).write_text(
+        '{"agent": {"region": "a"}, "metrics": {"metrics_collected": {"mem": {"measurement": ["used"]}}}}', "utf-8"
+    )
+    Path(two).write_text('{"metrics": {"metrics_collected": {"swap": {"measurement": ["used"]}}}}', "utf-8")
+    Path(three).write_text('{"agent": {"region": "b"}}', "utf-8")
+    words: dict[str, Any] = {"metrics": "", "namespace": "", "log_file": "", "log_group": "", "retention_days": 0}
+    assert set(check.wanted_config(run, one, **words, more=[two])["metrics"]["metrics_collected"]) == {"mem", "swap"}
+    with pytest.raises(InputError, match="refuses these files together"):
+        check.wanted_config(run, one, **words, more=[three])
+    with pytest.raises(SourceError, match="no such configuration"):
+        check.wanted_config(run, one, **words, more=["nowhere.json"])
+
+
+def test_a_configuration_that_the_agent_refuses_is_a_finding_and_promises_nothing(session: Session) -> None:
+    hosts = read.hosts(session, tags={"netkit:lab": "healthy"})
+    refused = {"metrics": {"metrics_collected": {"cpu": {"measurement": ["usage_idel"]}}}}
+    what = check.monitored(run_of(session), hosts, refused, "", "healthy-")
+    assert what.arrivals.empty and what.logs.empty
+    empty = pd.DataFrame()
+    found = {one.code: one for one in check.findings(run_of(session), what, {}, empty, empty, empty)}
+    assert found["CW-AGENT-CONFIG"].status == "confirmed" and found["CW-AGENT-CONFIG"].severity == "high"
+    assert "usage_idel" in found["CW-AGENT-CONFIG"].claim and "CW-AGENT-SILENT" not in found
+
+
+def test_doubts_and_none_are_findings_too() -> None:
+    good = cloudwatch_lab.LABS[0].config() if cloudwatch_lab.LABS[0].name == "healthy" else LABS["healthy"].config()
+    (clear,) = proof.config_findings(good, "p", DAY)
+    assert (clear.status, clear.code) == ("refuted", "CW-AGENT-CONFIG")
+    (doubt,) = proof.config_findings({"metrics": {"metrics_collected": {"mem": {"measurement": ["used"]}}}}, "p", DAY)
+    assert (doubt.status, doubt.severity) == ("confirmed", "low") and "append_dimensions" in str(doubt.evidence)
+
+
+def test_nearly_the_right_dimension_is_said(session: Session, tmp_path: Path) -> None:
+    spec = AlarmSpec(name="x", namespace="AWS/EC2", metric="CPUUtilization", dimensions={"Instanceid": "i-1"}, statistic="Average", period=300, threshold=1)  # fmt: skip
+    assert any("is it InstanceId?" in one for one in plan_alarms(session, [spec], folder=tmp_path).notices)
+    rows = [["AWS/EC2", "AutoScalingGroupName", "NetworkPacketsIn", "x"], ["AWS/NATGateway", "BytesIn", "NatGatewayID", "n"], ["AWS/EC2", "CPUUtilization", "InstanceId", "i"]]  # fmt: skip
+    body = {"widgets": [{"type": "metric", "properties": {"region": "x", "metrics": rows}}]}
+    found = [(one.level, one.path) for one in dashboard_grammar.check(body) if "shows nothing" in one.message]
+    assert found == [("warning", f"/widgets/0/properties/metrics/{place}") for place in (0, 1)]

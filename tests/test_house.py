@@ -61,6 +61,8 @@ PURE = (
                 "alarm_rules",
                 "alarms",
                 "expressions",
+                "filter_patterns",
+                "known_dimensions",
                 "alarm_lines",
                 "commands",
                 "log_groups",

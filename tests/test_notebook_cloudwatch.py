@@ -39,6 +39,7 @@ SCENARIOS: dict[str, list[tuple[str, str, int, str]]] = {
         ("CW-DIMENSION-MISMATCH", "high", 4, "it is sent with host=ip-10-0-10-2"),
         ("CW-ERROR-LINES", "medium", 1, "error lines"),
         ("CW-CONFLICT", "low", 1, "differs from what is asked for"),
+        ("CW-AGENT-CONFIG", "low", 1, "AmazonCloudWatch-netkit-wrong-dimension"),
     ],
 }
 

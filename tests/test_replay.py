@@ -254,3 +254,43 @@ def test_the_figure_shades_each_alarm_and_marks_its_points() -> None:
     assert len(many.data[0].y) <= 20_000 and set(many.data[0].y) == {1, 30}  # no peak is lost
     assert "longest shaded" in many.layout.title.text
     assert not replay_chart(replay(spec(), minutes([1]).iloc[:0])).data
+
+
+# what is proposed
+
+
+def day(values: list[float]) -> pd.DataFrame:
+    times = pd.date_range("2026-11-19", periods=len(values), freq="60s", tz="UTC")
+    return pd.DataFrame({"time": times, "value": values})
+
+
+def test_proposals_are_quiet_before_the_incident_and_fire_in_it() -> None:
+    """A long incident fills the day's upper percentiles: thresholds come from before it."""
+    spec = AlarmSpec(
+        name="x", namespace="n", metric="m", statistic="Maximum", period=60, threshold=5, evaluation_periods=3
+    )
+    calm = [float(one % 4) for one in range(300)]
+    found = propose(spec, day(calm + [9.0] * 600))
+    assert found["fires"].iloc[0] and found["before"].iloc[0] == 0 and found["threshold"].iloc[0] < 9
+    assert found["first"].iloc[0] >= pd.Timestamp("2026-11-19T05:00Z")
+    quiet = found[found["fires"]]
+    assert quiet["before"].is_monotonic_increasing and not found["fires"].iloc[len(quiet) :].any()
+
+
+@pytest.mark.parametrize("since", [None, pd.Timestamp("2026-11-19T05:00Z")])
+def test_without_an_incident_the_quietest_is_first(since: Any) -> None:
+    spec = AlarmSpec(name="x", namespace="n", metric="m", statistic="Maximum", period=60, threshold=99)
+    found = propose(spec, day([float(one % 4) for one in range(400)]), since=since)
+    assert found["threshold"].iloc[0] == 3 or found["alarms"].iloc[0] == 0
+
+
+def test_an_alarm_that_fired_before_is_not_quiet() -> None:
+    spec = AlarmSpec(name="x", namespace="n", metric="m", statistic="Maximum", period=60, threshold=5)
+    values = [0.0] * 50 + [7.0] + [0.0] * 50 + [9.0] * 50
+    found = propose(spec, day(values), since=pd.Timestamp("2026-11-19T01:41Z"), percentiles=(50,))
+    own = found[found["threshold"].eq(5)]
+    assert (
+        own.set_index("evaluation_periods").loc[1, "before"] == 1
+        and own.set_index("evaluation_periods").loc[3, "before"] == 0
+    )
+    assert found.iloc[0]["before"] == 0 and found["fires"].all()

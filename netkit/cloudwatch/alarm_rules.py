@@ -106,14 +106,17 @@ class _Reader:
         raise InputError(f"the rule does not parse {where}", subject=self.alarm, hint=_HINT)
 
     def sign(self, wanted: str) -> None:
+        """Take this sign, which has to stand ahead."""
         if self.ahead != wanted:
             self.refuse()
         self._next()
 
     def either(self) -> Node:
+        """Parts joined by OR."""
         return self._joined("OR", "or", self.both)
 
     def both(self) -> Node:
+        """Parts joined by AND."""
         return self._joined("AND", "and", self.one)
 
     def _joined(self, word: str, kind: str, part: object) -> Node:
@@ -125,6 +128,7 @@ class _Reader:
         return parts[0] if len(parts) == 1 else Node(kind, of=tuple(parts))
 
     def one(self) -> Node:
+        """One alarm's state, a constant, a bracket, NOT, or AT_LEAST."""
         word = self.ahead
         if word == "NOT":
             self._next()
@@ -148,6 +152,7 @@ class _Reader:
         return Node("state", alarms=(name,), wanted=word, least=1)
 
     def at_least(self) -> Node:
+        """AT_LEAST(threshold, [NOT] STATE, (names))."""
         self._next()
         self.sign("(")
         threshold = self._next()

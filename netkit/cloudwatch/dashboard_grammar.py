@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from netkit.cloudwatch.agent_grammar import Problem
+from netkit.cloudwatch.known_dimensions import doubt
 from netkit.cloudwatch.metrics import _STATISTIC
 from netkit.core.errors import InputError
 
@@ -273,6 +274,20 @@ def _metrics(path: str, value: object) -> Iterator[Problem]:
             yield _error(f"{where}/0", "Should have required property 'expression'")
     yield from _ids(path, value)
     yield from _mixed_units(path, value)
+    yield from _misnamed(path, value)
+
+
+def _misnamed(path: str, value: list[Any]) -> Iterator[Problem]:
+    """A warning for each row whose dimensions are nearly those of the metric."""
+    before: list[str] = []
+    for place, row in enumerate(value):
+        fields = _split(row)[0] if isinstance(row, list) else []
+        full = _repeated(fields, before) if fields and all(isinstance(one, str) for one in fields) else ""
+        if isinstance(full, str) or len(full) < 2:
+            continue
+        before = full
+        if why := doubt(full[0], full[1], full[2::2]):
+            yield Problem("warning", f"{path}/{place}", f"shows nothing: {why}")
 
 
 def _fields(where: str, row: list[Any], fields: list[Any], before: list[str]) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netkit.cloudwatch.filter_patterns import Pattern, parse_pattern
 from netkit.cloudwatch.metrics import UNITS, check_namespace
 from netkit.core.errors import InputError
 
@@ -25,7 +26,7 @@ _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+
 
 @dataclass(frozen=True)
 class MetricFilter:
-    """A pattern of log events, and the metric that counts them. Raises InputError for what AWS refuses.
+    """A pattern of log events (filter_patterns.py), and the metric that counts them. Raises InputError for what AWS refuses.
 
     value       what each match adds: a number, or a field as "$bytes"
     default     what a minute without a match adds; None is nothing. AWS takes it without dimensions only
@@ -44,8 +45,7 @@ class MetricFilter:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^:*]{1,512}", self.name):
             raise InputError(f"{self.name[:80]!r} is no name of a metric filter", hint="1 to 512 characters, no : or *")
-        if len(self.pattern) > 1024:
-            raise InputError(f"the pattern has {len(self.pattern)} characters, AWS takes 1,024", subject=self.name)
+        pattern = parse_pattern(self.pattern, self.name)
         check_namespace(self.namespace)
         if not re.fullmatch(r"[^:*$]{1,255}", self.metric):
             raise InputError(f"{self.metric[:80]!r} is no name of a metric here", hint="1 to 255 characters, no : * $")
@@ -57,6 +57,22 @@ class MetricFilter:
             raise InputError(f"a metric filter has at most 3 dimensions, not {len(self.dimensions)}", subject=self.name)
         if any(not one.startswith("$") for one in self.dimensions.values()):
             raise InputError("a dimension of a metric filter names a field", subject=self.name, hint='as "$destport"')
+        self._check_fields(pattern)
+
+    def _check_fields(self, pattern: Pattern) -> None:
+        """Only patterns of fields or of JSON have fields to take a value or a dimension from; these have those that they name."""
+        named = [*self.dimensions.values(), *([self.value] if self.value.startswith("$") else [])]
+        if named and pattern.kind not in ("fields", "json"):
+            raise InputError(
+                "a pattern of terms has no field for a value or a dimension",
+                subject=self.name,
+                hint="a pattern as [ip, user] or { $.a = * }",
+            )
+        for one in named if pattern.kind == "fields" else ():
+            if one[1:] not in pattern.fields:
+                raise InputError(
+                    f"{one!r} is no field of the pattern", subject=self.name, hint=", ".join(pattern.fields)[:200]
+                )
 
     def request(self, group: str) -> dict[str, Any]:
         """The members of logs:PutMetricFilter."""
@@ -104,6 +120,26 @@ def check_group_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_\-/.#]{1,512}", name):
         raise InputError(f"{name[:80]!r} is no name of a log group", hint="1 to 512 of A-Z a-z 0-9 _ - / . #")
     return name
+
+
+def read_tags(lines: Sequence[str]) -> dict[str, str]:
+    """Tags of lines KEY=VALUE. Raises InputError for another form, a key twice, and what AWS refuses of a key or value."""
+    found: dict[str, str] = {}
+    for line in lines:
+        key, sign, value = line.partition("=")
+        if (
+            not sign
+            or not re.fullmatch(r"(?!aws:)[\w .:/=+@-]{1,128}", key)
+            or not re.fullmatch(r"[\w .:/=+@-]{0,256}", value)
+        ):
+            raise InputError(
+                f"{line[:80]!r} is no tag",
+                hint="as team=web, a key of 1 to 128 characters that does not begin with aws:",
+            )
+        if key in found:
+            raise InputError(f"the tag {key} is given twice", hint="one value for each key")
+        found[key] = value
+    return found
 
 
 def check_key(arn: str, region: str) -> str:

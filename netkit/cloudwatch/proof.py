@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.cloudwatch.agent import log_files
+from netkit.cloudwatch.agent import check_agent_config, log_files
 from netkit.cloudwatch.agent_metrics import expected_metrics, match
 from netkit.cloudwatch.alarm_rules import parse_rule, rule_alarms
 from netkit.cloudwatch.alarms import dimensions
+from netkit.cloudwatch.known_dimensions import doubt
 from netkit.core.errors import InputError
 from netkit.core.model import Coverage, Finding, Severity, Status, Window
 
@@ -225,6 +226,8 @@ def _sight_cause(config: Mapping[str, Any] | None, namespace: str, metric: str, 
         found = match(config, namespace, metric, dict(wanted))
         if found.verdict is False and namespace == str(config.get("metrics", {}).get("namespace", "CWAgent")):
             return found.reason
+    if why := doubt(namespace, metric, [name for name, _ in wanted]):
+        return why
     return {
         "other-dimensions": "CloudWatch matches the exact set of dimensions: one more or one less is another metric",
         "other-values": "the metric comes from others, and not from this one",
@@ -240,6 +243,21 @@ def denied_finding(row: Coverage) -> Finding:
     code = {"Metrics": "CW-AGENT-SILENT", "MetricAlarms": "CW-ALARM-FIRING", "logStreams": "CW-LOG-SILENT"}[row.table]
     claim = f"{row.table} may not be read, so nothing can be said of them."
     return Finding(code, "inconclusive", "medium", (row.table,), claim, {"denied": row.note}, (), (row,), "Allow the call that AWS names.")  # fmt: skip
+
+
+def config_findings(config: Mapping[str, Any], subject: str, window: Window, coverage: Sequence[Coverage] = ()) -> list[Finding]:  # fmt: skip
+    """CW-AGENT-CONFIG of check_agent_config(): one for what the agent refuses, else one for what will not come; refuted where it is
+    neither. subject: the parameter or file that holds the configuration."""
+    found = check_agent_config(config)
+    wrong = [one for one in found if one.level == "error"] or found
+    told = [f"{one.path or 'the document'}: {one.message}" for one in wrong[:6]]
+    if not found:
+        return [_finding("CW-AGENT-CONFIG", "refuted", "info", subject, "The agent takes the configuration, and nothing in it is doubtful", [], window, coverage)]  # fmt: skip
+    if wrong[0].level == "error":
+        title = f"The agent refuses the configuration {subject}, so that it does not start with it: {told[0]}"
+        return [_finding("CW-AGENT-CONFIG", "confirmed", "high", subject, title, told, window, coverage)]
+    title = f"{len(wrong)} places of the configuration {subject} that the agent takes keep data from coming, or not as alarms wait for it"
+    return [_finding("CW-AGENT-CONFIG", "confirmed", "low", subject, title, told, window, coverage)]
 
 
 def agent_findings(found: pd.DataFrame, window: Window, coverage: Sequence[Coverage] = ()) -> list[Finding]:
@@ -382,6 +400,7 @@ def _finding(
 
 
 _NEXT = {
+    "CW-AGENT-CONFIG": "Mend the configuration where the evidence names it, and give it to the agents again (plan agent, with replace).",
     "CW-AGENT-SILENT": "On the host: amazon-cloudwatch-agent-ctl -a status, then the end of /opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log.",
     "CW-LOG-SILENT": "Look whether the file is there and may be read by the agent's user; the agent's own log names what it could not open.",
     "CW-ALARM-FIRING": "Look at the error lines and points behind it below, then at the flow log of that host (notebook 21).",

@@ -42,6 +42,7 @@ from netkit.cloudwatch.alarms import (
 )
 from netkit.cloudwatch.dashboards import check, compare
 from netkit.cloudwatch.dashboards import request as dashboard_request
+from netkit.cloudwatch.known_dimensions import doubt
 from netkit.cloudwatch.log_groups import MetricFilter, group_request
 from netkit.cloudwatch.metrics import Prepared, prepare
 from netkit.cloudwatch.read import alarm_records, dashboard
@@ -435,7 +436,17 @@ def plan_alarms(
     if rule:
         steps += _rule_steps(owner, rule, arn, [one.name for one in asked])
     notices = [f"{email} has to confirm the subscription before anything reaches it"] if email else []
+    notices += [
+        f"{one.name} sees nothing: {why}" for one in asked if isinstance(one, AlarmSpec) and (why := _doubt(one))
+    ]
     return Plan.of(owner, steps, notices)
+
+
+def _doubt(one: AlarmSpec) -> str:
+    """What is likely wrong with the dimensions of an alarm's metrics; AWS takes any."""
+    single = [(one.namespace, one.metric, [name for name, _ in one.dimensions])] if one.metric else []
+    several = [(str(two["Namespace"]), str(two["MetricName"]), [str(three["Name"]) for three in two.get("Dimensions", ())]) for two in (part["MetricStat"]["Metric"] for part in one.metrics if part.get("MetricStat"))]  # fmt: skip
+    return next((why for metric in [*single, *several] if (why := doubt(*metric))), "")
 
 
 def _with_topic(one: AlarmSpec | CompositeSpec, arn: str, region: str) -> AlarmSpec | CompositeSpec:

@@ -18,6 +18,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from netkit.cloudwatch.agent import read_agent_config
+from netkit.cloudwatch.filter_patterns import commands_of
 from netkit.cloudwatch.metrics import MetricQuery, dimensions_of, listed_dimensions
 from netkit.core import costs, insights
 from netkit.core.errors import AccessError, AwsError, InputError, SourceError
@@ -311,7 +312,7 @@ def query_logs(
     start, end = window.epoch()
     answer = insights.ask(session, names, text, start, end - 1)
     rows, scanned, whole = list(answer.rows), answer.scanned_bytes, True
-    commands = {part.split()[0].lower() for part in re.split(r"\|", text) if part.split()}
+    commands = {part.split()[0].lower() for part in commands_of(text)}
     if len(rows) >= insights.MOST_ROWS and not commands & {"stats", "limit", "dedup"}:
         whole = "sort" not in commands
         if whole:

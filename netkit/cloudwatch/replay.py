@@ -25,7 +25,10 @@ from netkit.core.errors import InputError
 
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 TRANSITIONS = ("time", "state", "previous", "reason", "datapoints", "times")
-PROPOSALS = ("threshold", "datapoints_to_alarm", "evaluation_periods", "alarms", "alarm_share", "first", "longest_s")
+PROPOSALS = (
+    *("threshold", "datapoints_to_alarm", "evaluation_periods", "alarms", "alarm_share", "first", "longest_s"),
+    *("before", "fires"),
+)
 _OK, _ALARM, _INSUFFICIENT, _RETAIN = 0, 1, 2, -1
 _WORDS = {
     "GreaterThanThreshold": "greater than",
@@ -116,19 +119,27 @@ def evaluate(pattern: Sequence[bool | None], *, n: int, m: int, treat_missing: s
 
 def propose(
     spec: AlarmSpec, points: pd.DataFrame, *, percentiles: Sequence[float] = (95, 99, 99.9),
-    out_of: Sequence[tuple[int, int]] = ((1, 1), (2, 3), (3, 5)),
+    out_of: Sequence[tuple[int, int]] = ((1, 1), (2, 3), (3, 5)), since: pd.Timestamp | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Thresholds and M of N from past data, quietest first, each with what it would have fired on.
+    """Thresholds and M of N from past data, those first that are quiet before the incident and fire in it.
+
+    since     when the incident began (UTC): by default with the first data point of the spec's own first alarm. Where that has
+              none there is no incident: quietest first
 
     Columns: threshold, datapoints_to_alarm, evaluation_periods, alarms (count), alarm_share (of the time in ALARM), first
-    (UTC, NaT when never), longest_s. A threshold is a percentile of the data points (its mirror image for "less than"); the spec's own
+    (UTC, NaT when never), longest_s, before (alarms before the incident), fires (in it; False without one). A threshold is a
+    percentile of the data points before the incident, of all where there are none (its mirror image for "less than"); the spec's own
     is among them. Raises InputError for a band alarm, and as replay() does.
     """
     if spec.comparison in BAND_OPERATORS:
         raise InputError("an anomaly alarm has no threshold to propose", subject=spec.name, hint="its band is learnt")
-    base = replay(spec, points).series["value"].dropna()
-    if base.empty:
+    done = replay(spec, points)
+    series = done.series.dropna(subset="value")
+    if series.empty:
         return pd.DataFrame(columns=list(PROPOSALS))
+    onset = since if since is not None else _onset(done)
+    calm = series if onset is None else series[series["time"] < onset]
+    base = (calm if len(calm) else series)["value"]
     below = spec.comparison.startswith("Less")
     levels = {float(np.percentile(base, 100 - one if below else one)) for one in percentiles}
     if spec.threshold is not None:
@@ -137,16 +148,28 @@ def propose(
     for threshold in sorted(levels):
         for m, n in out_of:
             tried = spec.changed(threshold=threshold, datapoints_to_alarm=m, evaluation_periods=n)
-            rows.append((threshold, m, n, *_measured(replay(tried, points))))
+            rows.append((threshold, m, n, *_measured(replay(tried, points), onset)))
     frame = pd.DataFrame(rows, columns=list(PROPOSALS))
-    return frame.sort_values(["alarms", "alarm_share", "threshold"], ignore_index=True)
+    order = ["fires", "before", "alarms", "alarm_share", "threshold"]
+    return frame.sort_values(order, ascending=[False, True, True, True, True], ignore_index=True)
 
 
-def _measured(done: Replay) -> tuple[int, float, Any, float]:
+def _onset(done: Replay) -> pd.Timestamp | None:
+    """The first breaching data point behind an alarm's first ALARM; None where it never fired."""
+    fired = done.fired
+    if fired.empty:
+        return None
+    series = done.series.set_index("time")
+    held = [time for time in fired["times"].iloc[0] if bool(series.loc[time, "breaching"])]
+    return pd.Timestamp(min(held)) if held else pd.Timestamp(fired["time"].iloc[0])
+
+
+def _measured(done: Replay, onset: pd.Timestamp | None) -> tuple[int, float, Any, float, int, bool]:
     fired = done.fired
     share = float((done.series["state"] == "ALARM").mean())
     longest = 0.0 if fired.empty else float(fired["seconds"].max())
-    return len(fired), share, pd.NaT if fired.empty else fired["time"].iloc[0], longest
+    before = len(fired) if onset is None else int((fired["time"] <= onset).sum())
+    return len(fired), share, pd.NaT if fired.empty else fired["time"].iloc[0], longest, before, len(fired) > before
 
 
 @dataclass(frozen=True)

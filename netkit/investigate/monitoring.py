@@ -15,14 +15,22 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from netkit.cloudwatch import proof, read
-from netkit.cloudwatch.agent import AgentConfig, LogFile, check_agent_config, log_files, read_agent_config
+from netkit.cloudwatch.agent import (
+    AgentConfig,
+    LogFile,
+    check_agent_config,
+    log_files,
+    merge_agent_configs,
+    read_agent_config,
+)
 from netkit.cloudwatch.agent_install import install_commands, start_command, status_command
 from netkit.cloudwatch.alarm_lines import parse_alarms
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.commands import point_of
 from netkit.cloudwatch.dashboards import DashboardSpec, Widget, chart, logs, number, queries, text
 from netkit.cloudwatch.dashboards import alarms as alarm_states
-from netkit.cloudwatch.log_groups import MetricFilter
+from netkit.cloudwatch.filter_patterns import parse_pattern, to_insights
+from netkit.cloudwatch.log_groups import MetricFilter, read_tags
 from netkit.cloudwatch.metrics import MetricQuery, Prepared
 from netkit.cloudwatch.path_alarms import path_alarms, unalarmed
 from netkit.cloudwatch.provision import plan_agent, plan_alarms, plan_dashboard, plan_log_group, send_metrics, topic_arn
@@ -49,17 +57,26 @@ def hosts(run: Run, instances: Sequence[str], tag: str) -> pd.DataFrame:
     return read.hosts(run.session, ids=instances, tags=None if instances else {key: value})
 
 
-def wanted_config(run: Run, file: str, metrics: str, namespace: str, log_file: str, log_group: str, retention_days: int) -> dict[str, Any]:  # fmt: skip
-    """The agent's configuration: of a file, or of a few words (AgentConfig.of) with one log file. Raises InputError."""
-    if file:
-        path = Path(run.path(file))
-        if not path.is_file():
-            raise SourceError(
-                "there is no such configuration", subject=file, hint="a JSON file of the CloudWatch agent"
-            )
-        return read_agent_config(path.read_text("utf-8"))
+def wanted_config(
+    run: Run, file: str, metrics: str, namespace: str, log_file: str, log_group: str, retention_days: int, more: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """The agent's configuration: of a file and those that the agent merges with it, or of a few words (AgentConfig.of) with one log
+    file. Raises InputError, also where two files differ in what has to be equal."""
+    if file or more:
+        texts = {one: _config_text(run, one) for one in ([file] if file else []) + list(more)}
+        merged, problems = merge_agent_configs({one: read_agent_config(text) for one, text in texts.items()})
+        if problems:
+            raise InputError(f"the agent refuses these files together: {problems[0].message}", subject=problems[0].path)
+        return merged if len(texts) > 1 else read_agent_config(next(iter(texts.values())))
     files = [LogFile(log_file, log_group, retention_days=check_retention(retention_days) or None)] if log_file else []
     return AgentConfig.of(metrics, files, namespace=namespace).document()
+
+
+def _config_text(run: Run, file: str) -> str:
+    path = Path(run.path(file))
+    if not path.is_file():
+        raise SourceError("there is no such configuration", subject=file, hint="a JSON file of the CloudWatch agent")
+    return path.read_text("utf-8")
 
 
 @dataclass(frozen=True)
@@ -83,14 +100,19 @@ class Monitored:
         return read.alarms(self.records)
 
     @property
+    def promises(self) -> Mapping[str, Any]:
+        """The configuration, or nothing where the agent refuses it: then nothing comes of it."""
+        return _promising(self.config)
+
+    @property
     def logs(self) -> pd.DataFrame:
         """Per host and log file the stream and its last event: proof.LOG_COLUMNS."""
-        return proof.log_arrivals(self.config, self.hosts, self.streams, self.window)
+        return proof.log_arrivals(self.promises, self.hosts, self.streams, self.window)
 
     @property
     def sights(self) -> pd.DataFrame:
         """Whether each alarm's metric is there: proof.SIGHT_COLUMNS."""
-        return proof.sights(self.records, self.listed, self.config, self.hosts)
+        return proof.sights(self.records, self.listed, self.promises, self.hosts)
 
     def __str__(self) -> str:
         where = "its parameter" if self.stored else "the wanted one, as the parameter is not there yet"
@@ -99,24 +121,29 @@ class Monitored:
         )
 
 
+def _promising(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {} if any(one.level == "error" for one in check_agent_config(config)) else config
+
+
 def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], parameter: str, prefix: str) -> Monitored:  # fmt: skip
     """What has arrived, as of the window's end, of what the configuration in force promises, and the alarms by their prefix.
 
-    What may not be read is a Coverage row of state denied (Metrics, MetricAlarms, logStreams). Raises InputError without a window.
+    Of a configuration that the agent refuses nothing is waited for. What may not be read is a Coverage row of state denied (Metrics, MetricAlarms, logStreams). Raises InputError without a window.
     """
     if run.window is None:
         raise InputError("monitoring is judged for a window", hint='window_start "last 3h"')
     session, window = run.session, run.window
     held = read.agent_config(session, parameter) if parameter else None
     used = held or config
+    promising = _promising(used)
     none: list[dict[str, Any]] = []
     records, alarms_seen = _kept(session, "MetricAlarms", lambda: read.alarm_records(session, prefix=prefix), none)
     # A composite alarm of any name may act for those that have this prefix.
     composites = _kept(session, "MetricAlarms", lambda: read.alarm_records(session, kinds=("CompositeAlarm",)), none)[0] if records else none  # fmt: skip
-    streams, streams_seen = _kept(session, "logStreams", lambda: _streams(run, used, list(found["instance_id"])), pd.DataFrame(columns=list(read.STREAM_COLUMNS)))  # fmt: skip
+    streams, streams_seen = _kept(session, "logStreams", lambda: _streams(run, promising, list(found["instance_id"])), pd.DataFrame(columns=list(read.STREAM_COLUMNS)))  # fmt: skip
     nothing = pd.DataFrame(columns=list(read.LISTED_COLUMNS)), pd.DataFrame(columns=list(proof.ARRIVAL_COLUMNS))
     (listed, arrived), metrics_seen = _kept(
-        session, "Metrics", lambda: _arrived(session, used, found, records, window), nothing
+        session, "Metrics", lambda: _arrived(session, promising, found, records, window), nothing
     )
     seen = (metrics_seen, alarms_seen, streams_seen)
     return Monitored(
@@ -180,9 +207,12 @@ def wanted_alarms(run: Run, lines: Sequence[str], found: pd.DataFrame, namespace
 
 
 def dashboard(
-    run: Run, name: str, specs: Sequence[AlarmSpec], found: pd.DataFrame, log_group: str, pattern: str
+    run: Run, name: str, specs: Sequence[AlarmSpec], found: pd.DataFrame, log_group: str, pattern: str, query: str = ""
 ) -> DashboardSpec:
-    """A dashboard of what is alarmed on: a row of figures, a graph for each metric with its threshold, alarm states, error lines."""
+    """A dashboard of what is alarmed on: a row of figures, a graph for each metric with its threshold, alarm states, error lines.
+
+    pattern is a filter pattern, query the same as a filter of Logs Insights; where neither says it there, a line of text says so.
+    """
     by_metric: dict[tuple[str, str], list[AlarmSpec]] = {}
     for one in specs:
         if one.kind == "metric":
@@ -194,8 +224,31 @@ def dashboard(
     arns = [f"arn:{run.session.boto3.get_partition_for_region(run.session.region)}:cloudwatch:{run.session.region}:{run.session.account_id}:alarm:{one.name}" for one in specs]  # fmt: skip
     rows = [*head, *([totals] if totals else []), *(graphs[at : at + 2] for at in range(0, len(graphs), 2)), *([[alarm_states("Alarms", arns[:100])]] if arns else [])]  # fmt: skip
     if log_group:
-        rows.append([logs("Error lines", f"fields @timestamp, @logStream, @message | filter @message like {_regex(pattern)} | sort @timestamp desc | limit 50", [log_group])])  # fmt: skip
+        rows.append([_error_widget(log_group, pattern, query)])
     return DashboardSpec(name, rows, run.session.region)
+
+
+def _error_widget(log_group: str, pattern: str, query: str) -> Widget:
+    condition = insights_filter(pattern, query)
+    if condition is None:
+        shown = pattern.replace("`", "'")
+        return text(f"Error lines: Logs Insights has no filter like the pattern `{shown}`; give one as error_query")
+    chosen = f" | filter {condition}" if condition else ""
+    return logs("Error lines", f"fields @timestamp, @logStream, @message{chosen} | sort @timestamp desc | limit 50", [log_group])  # fmt: skip
+
+
+def insights_filter(pattern: str, query: str = "") -> str | None:
+    """The filter of Logs Insights that finds a filter pattern's lines: the query where one is given, else the pattern's translation.
+
+    "" is every line, None a pattern that has none there. Raises InputError for what is no pattern.
+    """
+    read_ = parse_pattern(pattern, "error_pattern")
+    if query:
+        return query
+    try:
+        return to_insights(read_)
+    except InputError:
+        return None
 
 
 def _graph(metric: str, group: Sequence[AlarmSpec], names: Mapping[str, str]) -> Widget:
@@ -294,7 +347,8 @@ def would_fire(run: Run, specs: Sequence[AlarmSpec]) -> pd.DataFrame:
 
 
 def proposals(run: Run, what: Life | None) -> pd.DataFrame | None:
-    """Thresholds and M of N for an alarm from the window's points, quietest first (replay.propose); None without a replay."""
+    """Thresholds and M of N for an alarm from the window's points: quiet before its first alarm, firing then (replay.propose); None
+    without a replay."""
     if what is None or what.replay is None:
         return None
     spec = what.replay.spec
@@ -314,17 +368,18 @@ def lacking(run: Run, proposals: pd.DataFrame) -> pd.DataFrame:
 def plans(
     run: Run, found: pd.DataFrame, config: Mapping[str, Any], specs: Sequence[AlarmSpec], board: DashboardSpec | None, *, log_group: str = "",
     retention_days: int = 30, pattern: str = "ERROR", namespace: str = "", parameter: str, install: bool = True, role: str = "", name: str = "",
-    topic: str = "", email: str = "", rule: str = "", replace: bool = False,
+    topic: str = "", email: str = "", rule: str = "", replace: bool = False, key: str = "", tags: Sequence[str] = (),
 ) -> dict[str, Plan]:  # fmt: skip
     """All plans of a notebook by what they are for, made before the first of them is applied: log group, agent, alarms, dashboard.
 
-    So whatever AWS would refuse in any of them is told before anything is made; what is "" or empty has no plan. Raises
+    So whatever AWS would refuse in any of them is told before anything is made; what is "" or empty has no plan. key (the ARN of a
+    KMS key) and tags (KEY=VALUE) are of the log group. Raises
     InputError, and AccessError where what is there may not be read.
     """
     ledgers, made = run.folder / "ledger", {}
     if log_group:
         errors = MetricFilter("errors", pattern, namespace, "Errors")
-        made["log group"] = plan_log_group(run.session, log_group, retention_days=retention_days, filters=[errors], folder=ledgers)  # fmt: skip
+        made["log group"] = plan_log_group(run.session, log_group, retention_days=retention_days, kms_key=key, tags=read_tags(tags), filters=[errors], folder=ledgers)  # fmt: skip
     if parameter:
         made["agent"] = plan_agent(run.session, config, parameter, list(found["instance_id"]), install=install, role=role, replace=replace, folder=ledgers)  # fmt: skip
     if specs:
@@ -449,21 +504,23 @@ def would_have(run: Run, what: Monitored) -> dict[str, str]:
     return said
 
 
-def _regex(pattern: str) -> str:
-    """A pattern as Logs Insights' /…/, from which a slash of its own may not break out."""
-    return "/" + re.sub(r"(?<!\\)/", r"\\/", pattern) + "/"
+def error_lines(run: Run, group: str, pattern: str, *, query: str = "", budget_usd: float = 1.0) -> pd.DataFrame:
+    """What a log group's lines with a filter pattern say, most frequent first: message (numbers as #), n, first, last (UTC), streams.
 
-
-def error_lines(run: Run, group: str, pattern: str, *, budget_usd: float = 1.0) -> pd.DataFrame:
-    """What a log group's lines with a pattern say, most frequent first: message (numbers as #), n, first, last (UTC), streams.
-
-    Empty where no group is named or it is not there. Raises BudgetError above the budget.
+    Asked of Logs Insights by insights_filter; where a pattern has no like there, the events are read with the pattern itself
+    (FilterLogEvents, the first 10,000). Empty where no group is named or it is not there. Raises BudgetError above the budget, and
+    InputError for what is no pattern.
     """
     columns = ["message", "n", "first", "last", "streams"]
+    condition = insights_filter(pattern, query)
     if not group or run.window is None or read.log_groups(run.session, group).query("group == @group").empty:
         return pd.DataFrame(columns=columns)
-    query = f"fields @timestamp, @logStream, @message | filter @message like {_regex(pattern)}"
-    lines = read.query_logs(run.session, group, query, run.window, budget_usd=budget_usd).frame
+    if condition is None:
+        events = read.log_events(run.session, group, run.window, pattern=pattern)
+        lines = events.rename(columns={"time": "@timestamp", "stream": "@logStream", "message": "@message"})
+    else:
+        asked = "fields @timestamp, @logStream, @message" + (f" | filter {condition}" if condition else "")
+        lines = read.query_logs(run.session, group, asked, run.window, budget_usd=budget_usd).frame
     if lines.empty:
         return pd.DataFrame(columns=columns)
     # What differs from line to line, times and counts, is no part of what a line says; addresses and ports are.
@@ -511,12 +568,13 @@ def _between(run: Run, ends: Sequence[str]) -> list[tuple[str, ...]]:
 
 def findings(
     run: Run, what: Monitored, plans: Mapping[str, Plan], lines: pd.DataFrame, proposals: pd.DataFrame, lacks: pd.DataFrame, *,
-    log_group: str = "",
+    log_group: str = "", parameter: str = "",
 ) -> list[Finding]:  # fmt: skip
     """Everything that the notebook says: agents, logs, alarms, the path, error lines, and plans that meet something else."""
     metrics, alarms, streams = (one.state != "denied" for one in what.coverage)
     rests = dict(zip(("metrics", "alarms", "streams"), what.coverage, strict=True))
     found = [proof.denied_finding(one) for one in what.coverage if one.state == "denied"]
+    found += proof.config_findings(what.config, parameter if what.stored and parameter else "as wanted", what.window)
     if metrics:
         found += proof.agent_findings(what.arrivals, what.window, (rests["metrics"],))
     if streams:

@@ -6,6 +6,7 @@ PutRetentionPolicy, DeleteLogGroup.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
@@ -13,12 +14,15 @@ from typing import Any
 from moto.cloudwatch.exceptions import DashboardInvalidInputError
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
+from moto.logs import models as logs_models
 from moto.logs.exceptions import InvalidParameterException, ResourceNotFoundException, ValidationException
 from moto.logs.models import LogGroup, LogsBackend
 from moto.logs.responses import LogsResponse
 
 from netkit.cloudwatch.dashboard_grammar import check
+from netkit.cloudwatch.filter_patterns import Pattern, matches, parse_pattern
 from netkit.cloudwatch.log_groups import CLASSES
+from netkit.core.errors import InputError
 from netkit.core.model import RETENTION_DAYS
 from netkit.sandbox.services import cloudwatch_alarms, cloudwatch_metrics, logs_insights
 from netkit.sandbox.world import cloudwatch as cloudwatch_world
@@ -26,6 +30,7 @@ from netkit.sandbox.world import cloudwatch as cloudwatch_world
 _started = LogsResponse.start_query
 _described = LogGroup.to_describe_dict
 _deleted = LogsBackend.delete_log_group
+_put_filter = LogsBackend.put_metric_filter
 
 
 def install() -> None:
@@ -40,6 +45,33 @@ def install() -> None:
     LogsBackend.put_retention_policy = _put_retention_policy  # type: ignore[method-assign]
     LogsBackend.delete_log_group = _delete_log_group  # type: ignore[method-assign]
     LogGroup.to_describe_dict = _to_describe_dict  # type: ignore[method-assign]
+    LogsBackend.put_metric_filter = _put_metric_filter  # type: ignore[method-assign]
+    logs_models.EventMessageFilter = EventFilter  # type: ignore[attr-defined,assignment]
+
+
+class EventFilter:
+    """In place of moto's: a filter pattern, refused as AWS refuses it, and what it matches."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = _parsed(pattern or "")
+
+    def matches(self, message: str) -> bool:
+        """Whether an event's message matches."""
+        return matches(self.pattern, message)
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(pattern: str) -> Pattern:
+    try:
+        return parse_pattern(pattern)
+    except InputError as wrong:
+        raise InvalidParameterException(msg=f"Invalid filter pattern: {wrong.what}") from None
+
+
+def _put_metric_filter(self: LogsBackend, filter_name: str, filter_pattern: str, *given: Any, **more: Any) -> None:
+    """PutMetricFilter: only patterns that AWS takes."""
+    _parsed(filter_pattern)
+    _put_filter(self, filter_name, filter_pattern, *given, **more)
 
 
 def _put_dashboard(self: CloudWatchResponse) -> ActionResult:

@@ -17,9 +17,11 @@ from moto.logs.exceptions import LogsClientError
 from moto.logs.models import LogsBackend
 from moto.moto_api._internal import mock_random
 
+from netkit.cloudwatch.filter_patterns import commands_of
+
 _MOST_ROWS, _DEFAULT_ROWS = 10_000, 1_000
 _TOKEN = re.compile(
-    r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|/(?:[^/\\]|\\.)+/|[A-Za-z@_][\w.@]*|\d+(?:\.\d+)?[a-z]*|!=|<=|>=|=~|[=<>(),\[\]*+\-])"""
+    r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|/(?:[^/\\]|\\.)+/|`[^`]+`|[A-Za-z@_][\w.@]*|-?\d+(?:\.\d+)?[a-z]*|!=|<=|>=|=~|[=<>(),\[\]*+\-])"""
 )
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -89,8 +91,8 @@ def answer(query: str, events: Sequence[tuple[int, str, str]]) -> tuple[list[lis
         "SELECT CAST(time_ms AS BIGINT) AS nk_ms, strftime(make_timestamp(CAST(time_ms AS BIGINT) * 1000), '%Y-%m-%d %H:%M:%S.%g') AS \"@timestamp\","
         ' CAST(message AS VARCHAR) AS "@message", CAST(stream AS VARCHAR) AS "@logStream", \'ptr\' AS "@ptr" FROM events'
     )
-    for command in _commands(query):
-        name, _, rest = command.partition(" ")
+    for command in commands_of(query):
+        name, _, rest = command.replace("\n", " ").partition(" ")
         step = _COMMANDS.get(name.lower())
         if step is None:
             raise Malformed(f"unexpected symbol found {name} at line 1 and position 0")
@@ -114,12 +116,6 @@ def answer(query: str, events: Sequence[tuple[int, str, str]]) -> tuple[list[lis
 
 def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _commands(query: str) -> list[str]:
-    """The commands of a query: split at | outside of quotes and slashes."""
-    parts = re.findall(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|/(?:[^/\\]|\\.)+/|[^|])+""", query)
-    return [" ".join(part.split("\n")).strip() for part in parts if part.strip()]
 
 
 def _quoted(name: str) -> str:
@@ -228,6 +224,9 @@ def _test(tokens: list[str], pipe: Pipe, values: list[Any]) -> tuple[str, list[s
         if not rest or rest[0] != ")":
             raise Malformed("expected )")
         return inner, rest[1:]
+    if tokens[0].lower() == "ispresent" and len(tokens) > 3 and (tokens[1], tokens[3]) == ("(", ")"):
+        found = tokens[2].strip("`")
+        return (f"({_quoted(found)} IS NOT NULL)" if found in pipe.columns else "false"), tokens[4:]
     if len(tokens) < 3:
         raise Malformed(f"unexpected end of filter after {tokens[0]}")
     column = _quoted(tokens[0]) if tokens[0] in pipe.columns else "NULL"
