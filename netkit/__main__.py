@@ -184,8 +184,13 @@ def _run(args: argparse.Namespace) -> int:
     outcome = runbook.run(notebook, file=file, pairs=pairs, out=args.out, fail_on=fail_on)
     for one in outcome.findings:
         _out(one)
-    _out(f"report: {outcome.report}")
+    _out(f"report: {_shown(outcome.report)}")
     return outcome.status
+
+
+def _shown(path: Path) -> Path:
+    """A path as it is best opened from here."""
+    return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
 
 
 def _new(args: argparse.Namespace) -> int:
@@ -263,7 +268,7 @@ def _demo(args: argparse.Namespace) -> int:
             _out(f"  {one.severity:8} {one.status:12} {one.code:24} {one.claim[:150]}")
     _out("\nReports")
     for outcome in outcomes:
-        _out(f"  {outcome.report}")
+        _out(f"  {_shown(outcome.report)}")
     return 0
 
 
