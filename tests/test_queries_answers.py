@@ -76,7 +76,7 @@ def requests(records: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
     def many(protocol: int, source: str, sport: int, destination: str, dport: int) -> tuple[bool, bool]:
         """Whether the destination, and whether the source, sees many ports of the other."""
         there, here = len(to[protocol, destination, dport]), len(out[protocol, source, sport])
-        return there >= 3 and there >= 3 * here, here >= 3 and here >= 3 * there
+        return there >= 3 and there >= 2 * here, here >= 3 and here >= 2 * there
 
     def asks(protocol: int, source: str, sport: int, destination: str, dport: int) -> bool:
         back = (protocol, destination, dport, source, sport)

@@ -121,11 +121,11 @@ def _by_asker(groups: Sequence[pd.DataFrame], min_records: int) -> list[pd.DataF
     found: list[pd.DataFrame] = []
     for group in groups:
         first = group.iloc[0]
-        single = first["kind"] in ("inside", "outward") and first["leg"] == "request"
+        single = first["kind"] in ("inside", "outward") and first["leg"] != "reply"
         if not single or _counts(group) >= min_records:
             found.append(group)
             continue
-        key = (tuple(sorted(set(group["srcaddr"]))), first["protocol"], first["kind"], first["why"])
+        key = (tuple(sorted(set(group["srcaddr"]))), first["protocol"], first["leg"], first["kind"], first["why"])
         small.setdefault(key, []).append(group)
     for same in small.values():
         total = pd.concat(same)

@@ -3,70 +3,40 @@
 --   leg      request, reply, or unknown
 --   known_by tcp-flags  this connection's, or others' to the same port
 --            port       one port is below 1024: hosts, load balancers and NAT gateways ask from 1024-65535 (only NFS clients do not)
---            fan-in     one end sees three or more ports of the other, which sees at least three times fewer
+--            fan-in     one end sees three or more ports of the other, which sees at most half as many
 --            time       ICMP and other protocols without ports: who came first
 --            none       the lower port then stands for the server's, so that both directions stay together
 --   client, server, server_port, client_port
 -- A record does not say who began (RFC 9293: a SYN without ACK is a request), so a connection is judged by all its records.
+ways AS (
+  SELECT *, CASE WHEN srcaddr < dstaddr OR (srcaddr = dstaddr AND srcport <= dstport) THEN 1 ELSE 0 END AS up FROM tuples
+),
 fans AS (
   SELECT
     *,
-    CASE WHEN srcaddr < dstaddr OR (srcaddr = dstaddr AND srcport <= dstport) THEN 1 ELSE 0 END AS up,
+    LEAST(srcaddr, dstaddr) AS low_addr,
+    GREATEST(srcaddr, dstaddr) AS high_addr,
+    CASE WHEN up = 1 THEN srcport ELSE dstport END AS low_port,
+    CASE WHEN up = 1 THEN dstport ELSE srcport END AS high_port,
     MAX(asks) OVER (PARTITION BY protocol, dstaddr, dstport) AS asked_there,
     MAX(answers) OVER (PARTITION BY protocol, srcaddr, srcport) AS answers_here,
     DENSE_RANK() OVER (PARTITION BY protocol, srcaddr, srcport ORDER BY dstport)
       + DENSE_RANK() OVER (PARTITION BY protocol, srcaddr, srcport ORDER BY dstport DESC) - 1 AS source_fan,
     DENSE_RANK() OVER (PARTITION BY protocol, dstaddr, dstport ORDER BY srcport)
       + DENSE_RANK() OVER (PARTITION BY protocol, dstaddr, dstport ORDER BY srcport DESC) - 1 AS destination_fan
-  FROM tuples
+  FROM ways
 ),
 votes AS (
   SELECT
     *,
-    MAX(CASE
-      WHEN (up = 1 AND asks = 1) OR (up = 0 AND answers = 1) THEN 1 ELSE 0
-    END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS flags_up,
-    MAX(CASE
-      WHEN (up = 1 AND answers = 1) OR (up = 0 AND asks = 1) THEN 1 ELSE 0
-    END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS flags_down,
-    MAX(CASE
-      WHEN (up = 1 AND asked_there = 1) OR (up = 0 AND answers_here = 1) THEN 1 ELSE 0
-    END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS listens_up,
-    MAX(CASE
-      WHEN (up = 1 AND answers_here = 1) OR (up = 0 AND asked_there = 1) THEN 1 ELSE 0
-    END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS listens_down,
-    MAX(CASE
-      WHEN (up = 1 AND destination_fan >= 3 AND destination_fan >= 3 * source_fan) OR (up = 0 AND source_fan >= 3 AND source_fan >= 3 * destination_fan) THEN 1 ELSE 0
-    END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS fan_up,
-    MAX(CASE
-      WHEN (up = 1 AND source_fan >= 3 AND source_fan >= 3 * destination_fan) OR (up = 0 AND destination_fan >= 3 AND destination_fan >= 3 * source_fan) THEN 1 ELSE 0
-    END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS fan_down,
-    MIN(CASE WHEN up = 1 THEN first_seen END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS first_up,
-    MIN(CASE WHEN up = 0 THEN first_seen END) OVER (
-      PARTITION BY protocol, LEAST(srcaddr, dstaddr), GREATEST(srcaddr, dstaddr),
-        CASE WHEN up = 1 THEN srcport ELSE dstport END, CASE WHEN up = 1 THEN dstport ELSE srcport END
-    ) AS first_down
+    MAX(CASE WHEN (up = 1 AND asks = 1) OR (up = 0 AND answers = 1) THEN 1 ELSE 0 END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS flags_up,
+    MAX(CASE WHEN (up = 1 AND answers = 1) OR (up = 0 AND asks = 1) THEN 1 ELSE 0 END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS flags_down,
+    MAX(CASE WHEN (up = 1 AND asked_there = 1) OR (up = 0 AND answers_here = 1) THEN 1 ELSE 0 END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS listens_up,
+    MAX(CASE WHEN (up = 1 AND answers_here = 1) OR (up = 0 AND asked_there = 1) THEN 1 ELSE 0 END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS listens_down,
+    MAX(CASE WHEN (up = 1 AND destination_fan >= 3 AND destination_fan >= 2 * source_fan) OR (up = 0 AND source_fan >= 3 AND source_fan >= 2 * destination_fan) THEN 1 ELSE 0 END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS fan_up,
+    MAX(CASE WHEN (up = 1 AND source_fan >= 3 AND source_fan >= 2 * destination_fan) OR (up = 0 AND destination_fan >= 3 AND destination_fan >= 2 * source_fan) THEN 1 ELSE 0 END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS fan_down,
+    MIN(CASE WHEN up = 1 THEN first_seen END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS first_up,
+    MIN(CASE WHEN up = 0 THEN first_seen END) OVER (PARTITION BY protocol, low_addr, high_addr, low_port, high_port) AS first_down
   FROM fans
 ),
 judged AS (
