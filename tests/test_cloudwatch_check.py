@@ -323,3 +323,13 @@ def test_nearly_the_right_dimension_is_said(session: Session, tmp_path: Path) ->
     body = {"widgets": [{"type": "metric", "properties": {"region": "x", "metrics": rows}}]}
     found = [(one.level, one.path) for one in dashboard_grammar.check(body) if "shows nothing" in one.message]
     assert found == [("warning", f"/widgets/0/properties/metrics/{place}") for place in (0, 1)]
+
+
+def test_proposals_of_the_incident_fire_in_it(session: Session) -> None:
+    lab = LABS["alarm-firing"]
+    hosts = read.hosts(session, tags={"netkit:lab": lab.name})
+    what = check.monitored(run_of(session), hosts, lab.config(), lab.parameter, f"{lab.name}-")
+    found = check.proposals(run_of(session), check.life(run_of(session), what))
+    assert found is not None
+    assert found["fires"].head(3).all() and found["before"].head(3).eq(0).all()
+    assert found["first"].head(3).ge(pd.Timestamp("2026-11-19T09:00Z")).all()

@@ -170,6 +170,13 @@ def test_what_putdashboard_answered_to_others(widget: dict[str, Any], path: str,
     assert found[0][0] == f"/widgets/1/properties{path}" and found[0][1].startswith(message)
 
 
+def test_a_rule_of_contributor_insights_is_a_source_of_data() -> None:
+    rule = {"ruleName": "top", "maxContributorCount": 10, "orderBy": "Sum"}
+    assert (
+        d.check({"widgets": [{"type": "metric", "properties": {"insightRule": rule, "region": "eu-central-1"}}]}) == []
+    )
+
+
 def test_a_metric_widget_without_data_has_awss_three_messages() -> None:
     # aws-eda-slurm-cluster 116: these three, in this order
     assert errors({"type": "metric", "properties": {"region": "eu-central-1"}}, strict=False) == [
@@ -225,7 +232,7 @@ STANDING = [
     {"type": "log", "properties": {"query": "SELECT * FROM x", "queryLanguage": "LOGSQL"}}, metric(period="300"), metric(view="radar"),
     {"type": "log", "properties": {"query": "fields @message", "region": "eu-central-1"}}, metric(stacked="false"), metric(stat="avg"),
     {"type": "alarm", "properties": {"alarms": ["cpu"], "states": ["FIRING"]}}, metric(legend={"position": "top"}), metric(view="gauge"),
-    metric(metrics=[[*CPU, {"yAxis": "middle"}]]), {"type": "inventory", "properties": {}}, metric() | {"x": 20, "y": 0}, metric() | {"x": 1},
+    metric(metrics=[[*CPU, {"yAxis": "middle"}]]), metric(metrics=[[*CPU, {"color": "#1f77b4ff"}]]), metric(metrics=[[*CPU[:3], ""]]), {"type": "inventory", "properties": {}}, metric() | {"x": 20, "y": 0}, metric() | {"x": 1},
     {"type": "explorer", "properties": {"metrics": []}}, metric(annotations={"vertical": [{"value": "yesterday"}]}),
 ]  # fmt: skip
 

@@ -307,7 +307,7 @@ def _fields(where: str, row: list[Any], fields: list[Any], before: list[str]) ->
         yield _error(where, f"Should NOT have more than {len(row) - 1} items (a dimension has a name and a value)")
     else:
         empty = [place for place, one in enumerate(full) if not one]
-        yield from (_error(f"{where}/{place}", "is empty") for place in empty[:1])
+        yield from (_documented(f"{where}/{place}", "is empty") for place in empty[:1])
     return full
 
 
@@ -328,7 +328,8 @@ def _options(where: str, row: list[Any], options: Mapping[str, Any] | None) -> I
         if found and name != "color":
             yield from found
         elif found:
-            yield _error(where, f"Should NOT have more than {place} items ({name}: {found[0].message})")
+            say = _documented if str(one).startswith("#") else _error  # the recorded refusals are of words
+            yield say(where, f"Should NOT have more than {place} items ({name}: {found[0].message})")
         elif name in ("dimension", "dimensions"):
             yield _error(where, f"Should NOT have more than {place} items (dimensions stand in the row: name, value)")
         elif name not in _ROW:
@@ -404,7 +405,7 @@ def _whole_metric(path: str, value: Mapping[str, Any]) -> Iterator[Problem]:
     """What holds between the properties of a metric widget."""
     marks = value.get("annotations")
     marks = marks if isinstance(marks, Mapping) else {}
-    if "metrics" not in value and not marks.get("alarms"):
+    if "metrics" not in value and not marks.get("alarms") and "insightRule" not in value:
         yield _error(path, "Should have required property 'metrics'")
         yield _error(path, "The metric widget should have specified a region and a data source or an alarm annotation")
         if "annotations" not in value:
@@ -460,7 +461,7 @@ _IGNORED = "here, "
 _METRIC = _members(
     {
         **dict.fromkeys(("liveData", "setPeriodToTimeRange", "singleValueFullPrecision", "sparkline", "stacked", "trend"), _flag),
-        "accountId": _text(), "annotations": _ANNOTATIONS, "end": _text(), "labels": _anything, "legend": _LEGEND, "metrics": _metrics,
+        "accountId": _text(), "annotations": _ANNOTATIONS, "end": _text(), "insightRule": _anything, "labels": _anything, "legend": _LEGEND, "metrics": _metrics,
         "period": _period, "region": _text(least=1), "start": _text(), "stat": _stat, "table": _TABLE, "title": _text(),
         "timezone": _text(r"[+-]\d{4}", "a time zone as +0130"), "view": _among(*VIEWS), "yAxis": _members({"left": _AXIS, "right": _AXIS}),
     },
@@ -552,7 +553,9 @@ _BODY = _members(
 def _too_many_metrics(widgets: list[Any]) -> Iterator[Problem]:
     count = sum(len(rows) for rows in map(_rows, widgets))
     if count > MOST_DASHBOARD_METRICS:
-        yield _error("/widgets", f"a dashboard has at most {MOST_DASHBOARD_METRICS:,} metrics, these are {count:,}")
+        yield _documented(
+            "/widgets", f"a dashboard has at most {MOST_DASHBOARD_METRICS:,} metrics, these are {count:,}"
+        )
 
 
 def _rows(widget: object) -> list[Any]:
