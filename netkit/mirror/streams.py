@@ -224,12 +224,16 @@ class Streams:
         """One stream, segment by segment: which of them begin a connection."""
         relative, ahead, fin = int(self.relative[stream]), int(self.ahead[stream]), int(self.fin[stream])
         began, ended = int(self.began[stream]), bool(self.ended[stream])
+        coming = sorted((one.order, one.limit) for one in events if one.stream != stream)[::-1]
+        limit = -1  # what began before it is over
         found = []
         columns = (step, some.size, some.flags, some.order, fresh)
         for move, size, flags, order, new in zip(*(one[mine].tolist() for one in columns), strict=True):
             place = relative + move
             apart = place > ahead or place < 0
-            over = apart and (ended or any(one.order < order and one.ends(stream, began) for one in events))
+            while coming and coming[-1][0] < order:
+                limit = max(limit, coming.pop()[1])
+            over = apart and (ended or began < limit)
             behind_fin = fin >= 0 and (place > fin or place < 0 or (place == fin and size > 0))
             found.append(new or over or behind_fin)
             if found[-1]:
