@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from netkit.cloudwatch.dashboards import request as dashboard_request
 from netkit.cloudwatch.dashboards import translated
 from netkit.cloudwatch.log_groups import group_request
 from netkit.cloudwatch.metrics import dimensions_of, prepare
-from netkit.core.commandline import command_options
+from netkit.core.commandline import command_lines, command_options, command_words, one_value
 from netkit.core.errors import InputError
 from netkit.core.model import check_retention
 
@@ -76,8 +75,7 @@ def seed_commands(text: str, *, files: Mapping[str, str] | None = None, region: 
 
     Raises InputError as seed_command() does.
     """
-    lines = text.replace("\\\n", " ").splitlines()
-    return [seed_command(line, files=files, region=region) for line in lines if _kind(line.split())]
+    return [seed_command(line, files=files, region=region) for line in command_lines(text) if _kind(line.split())]
 
 
 def seed_command(line: str, *, files: Mapping[str, str] | None = None, region: str = "") -> Seed:
@@ -88,10 +86,7 @@ def seed_command(line: str, *, files: Mapping[str, str] | None = None, region: s
 
     Raises InputError for another command, an unknown option, and what AWS refuses and whose meaning is not plain.
     """
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        raise InputError(f"the command has an open quote: {line.strip()[:80]}", hint="close it") from None
+    words = command_words(line)
     kind = _kind(words)
     if not kind:
         raise InputError(f"{' '.join(words[:3])[:80]!r} is no command for monitoring", hint=f"one of {', '.join(_COMMANDS)}")  # fmt: skip
@@ -143,9 +138,7 @@ def _of_file(value: str, files: Mapping[str, str]) -> str:
 
 
 def _text(option: str, *values: str) -> str:
-    if len(values) != 1:
-        raise InputError(f"{option} takes one value, and has {len(values)}", hint="quote it")
-    return values[0]
+    return one_value(option, values)
 
 
 def _whole(option: str, *values: str) -> int:

@@ -53,6 +53,26 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def command_lines(text: str) -> list[str]:
+    """The lines of a text, those that end in a backslash joined with the next."""
+    return text.replace("\\\n", " ").splitlines()
+
+
+def command_words(line: str) -> list[str]:
+    """The words of a command line as a shell parts them. Raises InputError for an open quote."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        raise InputError(f"the command has an open quote: {line.strip()[:80]}", hint="close it") from None
+
+
+def one_value(option: str, values: Sequence[str]) -> str:
+    """The value of an option that takes one. Raises InputError for none, and for several."""
+    if len(values) != 1:
+        raise InputError(f"{option} takes one value, and has {len(values)}", hint="quote it")
+    return values[0]
+
+
 def command_options(words: Sequence[str], *, hint: str = "as --name VALUE") -> list[tuple[str, list[str]]]:
     """The options of a command line with their values, in its order: the words behind `aws SERVICE OPERATION`.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from netkit.core.commandline import command_options, command_words
 from netkit.core.errors import InputError
 from netkit.flowlogs.fields import COLUMNS, Family, Notice, parse_format
 from netkit.flowlogs.table import Destination, FileFormat, FlowLogSpec
@@ -100,11 +100,7 @@ def _commands(text: str) -> Iterator[list[str]]:
             if letter in "'\"" and quote in ("", letter):
                 quote = "" if quote else letter
             end += 1
-        line = text[start.start() : end].replace("\\\n", " ")
-        try:
-            yield shlex.split(line)
-        except ValueError:
-            raise InputError(f"the command has an open quote: {line.strip()[:80]}", hint="close it") from None
+        yield command_words(text[start.start() : end].replace("\\\n", " "))
 
 
 def _spec(words: list[str], account: str, region: str, tables: list[_Table]) -> tuple[FlowLogSpec, list[Notice]]:
@@ -144,23 +140,12 @@ def _spec(words: list[str], account: str, region: str, tables: list[_Table]) -> 
 def _options(words: list[str]) -> tuple[dict[str, list[str]], list[Notice]]:
     given: dict[str, list[str]] = {}
     notices: list[Notice] = []
-    option = ""
-    for word in words:
-        if word.startswith("--"):
-            option, equals, value = word.partition("=")
-            if option in _IGNORED:
-                notices.append(Notice(option, "left out", _IGNORED[option]))
-            elif option not in _OPTIONS:
-                raise InputError(
-                    f"aws ec2 create-flow-logs has no option {option!r}", hint=f"it has {', '.join(_OPTIONS)}"
-                )
-            given[option] = [value] if equals else []
-        elif option:
-            given[option].append(word)
-        else:
-            raise InputError(
-                f"{word[:60]!r} stands before any option", hint="aws ec2 create-flow-logs --resource-type …"
-            )
+    for option, values in command_options(words, hint="aws ec2 create-flow-logs --resource-type …"):
+        if option in _IGNORED:
+            notices.append(Notice(option, "left out", _IGNORED[option]))
+        elif option not in _OPTIONS:
+            raise InputError(f"aws ec2 create-flow-logs has no option {option!r}", hint=f"it has {', '.join(_OPTIONS)}")
+        given[option] = values
     for name, values in given.items():
         if name in _OPTIONS and (not values or (len(values) > 1 and not _OPTIONS[name])):
             raise InputError(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netkit.core.commandline import command_options
+from netkit.core.commandline import command_lines, command_options, command_words, one_value
 from netkit.core.errors import InputError
 from netkit.core.net import parse_cidr
 from netkit.mirror.advice import unanswered, unanswered_text
@@ -94,8 +93,9 @@ def seed_commands(text: str, ids: Mapping[str, str] | None = None) -> Seed:
     ids: your ids for the text's made-up ones, as {"eni-source123456": "eni-0123456789abcdef0"}.
     Raises InputError as seed_command() does.
     """
-    lines = text.replace("\\\n", " ").splitlines()
-    calls = tuple(seed_command(line, ids) for line in lines if re.match(rf"\s*aws\s+ec2\s+{_START}", line))
+    calls = tuple(
+        seed_command(line, ids) for line in command_lines(text) if re.match(rf"\s*aws\s+ec2\s+{_START}", line)
+    )
     seed = Seed(calls, tuple(dict.fromkeys(notice for one in calls for notice in one.notices)))
     if not seed.of("filter_rule"):
         return seed
@@ -108,10 +108,7 @@ def seed_command(line: str, ids: Mapping[str, str] | None = None) -> Call:
 
     Raises InputError for a command or option that there is not, and for a value that AWS refuses and whose meaning is not plain.
     """
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        raise InputError(f"the command has an open quote: {line.strip()[:80]}", hint="close it") from None
+    words = command_words(line)
     kind = words[2].removeprefix(_START) if words[:2] == ["aws", "ec2"] and len(words) > 2 else ""
     if kind not in _KINDS:
         raise InputError(
@@ -134,10 +131,9 @@ def _request(kind: str, words: list[str], ids: Mapping[str, str]) -> dict[str, A
             continue
         if option not in options:
             raise InputError(f"aws ec2 {_START}{kind} has no option {option!r}", hint=f"it has {', '.join(options)}")
-        if len(values) != 1 and option != "--tag-specifications":
-            raise InputError(f"{option} takes one value, and has {len(values)}", hint="quote it")
         member, read = options[option]
-        request[member] = read(option, ids.get(values[0], values[0]) if len(values) == 1 else " ".join(values))
+        value = " ".join(values) if option == "--tag-specifications" else one_value(option, values)
+        request[member] = read(option, ids.get(value, value))
     missing = [option for option in _KINDS[kind].required if options[option][0] not in request]
     if missing:
         raise InputError(
