@@ -476,9 +476,9 @@ def _listener(case: _Case, one: Balancer) -> Iterator[Row]:
         yield Row("listener", one.name, "fails", f"no listener for UDP {VXLAN_PORT}; it has {there}. Copies are dropped without a word", f"add a listener for UDP {VXLAN_PORT}")  # fmt: skip
         return
     yield Row("listener", one.name, "ok", f"{udp[0].protocol} {VXLAN_PORT}")
-    if not udp[0].groups:
+    if not udp[0].default.groups:
         yield Row("target group", one.name, "fails", "the listener forwards to no target group", "name one")
-    for name in udp[0].groups:
+    for name in udp[0].default.groups:
         group = case.network.target_groups.get(name)
         if group is None:
             yield Row("target group", name, "unknown", "it is not in the snapshot", "collect target groups")

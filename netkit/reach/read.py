@@ -25,6 +25,7 @@ THREADS = 8
 # The member of an answer that holds what was asked, where it is not the table's own name.
 _ANSWER = {
     "LoadBalancerListeners": "Listeners",
+    "ListenerRules": "Rules",
     "LoadBalancerAttributes": "Attributes",
     "TargetGroupAttributes": "Attributes",
     "LoadBalancerTargetHealth": "TargetHealthDescriptions",
@@ -70,14 +71,12 @@ def collect(sessions: Session | Sequence[Session], *, regions: Sequence[str] = (
                 bar.update()
 
         keep(pool.map(lambda job: _whole(*job), first))
-        second = [
-            (place, table, tables[place.account_id, place.region])
-            for place in places
-            for table in TABLES.values()
-            if table.per
-        ]
-        bar.total = len(first) + len(second)
-        keep(pool.map(lambda job: _each(*job), second))
+        after = [table for table in TABLES.values() if table.per]
+        bar.total = len(first) + len(after) * len(places)
+        # What is asked of each record of a table that is itself asked record by record comes last.
+        for wave in ([one for one in after if not TABLES[one.per].per], [one for one in after if TABLES[one.per].per]):
+            jobs = [(place, table, tables[place.account_id, place.region]) for place in places for table in wave]
+            keep(pool.map(lambda job: _each(*job), jobs))
     rows = tuple(sorted(coverage, key=lambda row: (row.account, row.region, row.table)))
     return Snapshot(tables, rows, f"{begun:%Y-%m-%dT%H:%M:%SZ}")
 
@@ -96,8 +95,16 @@ def _each(session: Session, table: Table, held: Mapping[str, tuple[dict[str, Any
     """One table by a call for each record of another; where that one was not collected, neither is this."""
     if table.per not in held:
         return table.key, [], _row(session, table, "skipped", 0, f"{table.per} was not collected")
-    ids = [str(record[TABLES[table.per].id]) for record in held[table.per]]
+    ids = _ids(table, held[table.per])
     return _kept(session, table, lambda: [_one(session, table, name) for name in ids])
+
+
+def _ids(table: Table, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the operation is asked for, one by one: the records, or of load balancers the listeners, of which HTTP's have rules."""
+    if table.per == "LoadBalancerListeners":
+        held = [one for record in records for one in record["Listeners"]]
+        return [str(one[table.id]) for one in held if one.get("Protocol") in ("HTTP", "HTTPS")]
+    return [str(record[TABLES[table.per].id]) for record in records]
 
 
 def _one(session: Session, table: Table, name: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ EXPLANATIONS: dict[str, str] = {
     "PROTOCOL_RESTRICTION": "the component does not pass this protocol",
     "REGIONAL_NGW_ROUTE_AZ_RESTRICTION": "the regional NAT gateway is not in this zone",
     "REMAP_EPHEMERAL_PORT": "the component puts a port between 1024 and 65535 for the source port",
-    "SG_HAS_NO_RULES": "the security groups have no rule in this direction",
+    "SG_HAS_NO_RULES": "the security groups have no rule at all",
     "SG_REFERENCES_NOT_PRESERVED": "the path does not keep the sender's security groups, so a rule that names one does not match",
     "SG_REFERENCING_SUPPORT": "the transit gateway does not support security group referencing here",
     "SUBNET_ACL_RESTRICTION": "the subnet's network ACL does not let the packets through",

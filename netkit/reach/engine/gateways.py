@@ -12,7 +12,9 @@ from netkit.core.packets import Packets, Span, meet, outside
 from netkit.reach.engine.leg import REMAPPED, Leg, Place, Translation, named, some_addresses
 from netkit.reach.engine.walk import (
     at_instance,
+    back_through_nat,
     check_state,
+    from_internet,
     into_vpc,
     leads_to,
     public_access,
@@ -141,18 +143,8 @@ def _outside(held: Sequence[Span], span: Span) -> bool:
 
 
 def _onto_internet(leg: Leg, gateway: str, vpc: str) -> None:
-    to = leg.destination
     goal = leg.goal
-    inside = to and to[0] == 4 and to[1] in leg.network.public_owners
-    if leg.forward and inside:
-        owner = leg.network.public_owners[to[1]][0].id if to else ""
-        leg.unknowns.append(
-            Unknown(
-                gateway,
-                f"the destination is the public address of {owner}: traffic between hosts by their public addresses turns round at the gateway, which is not modelled",
-                "IGW_NAT_REFLECTION",
-            )
-        )
+    if _turns_round(leg, gateway):
         return
     on_internet = goal.kind == "internet" or (goal.kind == "address" and leg.forward)
     if goal.id == gateway or on_internet:
@@ -164,6 +156,39 @@ def _onto_internet(leg: Leg, gateway: str, vpc: str) -> None:
             "NO_POSSIBLE_DESTINATION",
             f"the packets leave to the internet by {gateway} and do not get to {goal.given}",
         )
+
+
+def _turns_round(leg: Leg, gateway: str) -> bool:
+    """Whether the destination is a public address of a host in the snapshot: the packets come in again by that VPC's gateway.
+
+    Both ends then have their public addresses, in one VPC as between two (VPC guide, VPC_Internet_Gateway).
+    """
+    to, network = leg.destination, leg.network
+    if to is None:
+        return False
+    owner = network.public_owners[to[1]][0] if to[0] == 4 and to[1] in network.public_owners else None
+    if to[0] == 6:
+        owner = next(iter(network.owners.get(to, ())), None)
+    regional = next(
+        (done for done in leg.translations if done.nat.regional and to[1] in [out for _, out in done.nat.addresses]),
+        None,
+    )
+    if not leg.forward and regional:
+        back_through_nat(leg, regional, Place(regional.nat.vpc, None, None, regional.nat))
+        return True
+    if owner is None:
+        return False
+    if leg.forward and leg.home.interface and leg.home.interface.id == owner.id:
+        why = f"the destination is the public address of {owner.id} itself: how it turns round at the gateway is not modelled"
+        leg.unknowns.append(Unknown(gateway, why, "IGW_NAT_REFLECTION"))
+        return True
+    door = next((name.partition(":")[2] for name in leg.crossed if name.startswith("eigw:")), "")
+    if not leg.forward and door:
+        leg.hop(door, "egress-only-internet-gateway", vpc=owner.vpc)
+        into_vpc(leg, owner.vpc, None)
+        return True
+    from_internet(leg, owner.vpc)
+    return True
 
 
 @leads_to("eigw")
@@ -465,6 +490,10 @@ def _appliance(leg: Leg, place: Place, route: Route) -> None:
             where=one.subnet,
         )
     at_instance(leg, one, outbound=False)
+    home = leg.goal
+    if not leg.forward and home.interface and home.interface.id == one.id and home.address == to:
+        leg.arrive("interface", one.id, one.vpc, one)  # the packets came from behind it, and so go the replies
+        return
     leg.unknowns.append(
         Unknown(
             one.instance or one.id, "what this appliance does with the packets is not modelled", "UNSUPPORTED_COMPONENT"

@@ -13,7 +13,8 @@ import yaml
 from netkit.core.commandline import run_command
 from netkit.core.errors import InputError, ParameterError
 from netkit.core.model import Finding, Verdict
-from netkit.reach.engine.trace import service_of, trace
+from netkit.reach.engine.service import service_of
+from netkit.reach.engine.trace import trace
 from netkit.reach.explain import LIMITS, rests_on
 from netkit.reach.network.network import network_of
 from netkit.reach.network.snapshot import Snapshot

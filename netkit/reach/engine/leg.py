@@ -45,6 +45,8 @@ class Leg:
     way      forward, or return
     crossed  the gateways on the way, by kind; arrived: where it ended, "" while it has not
     one_way  no replies are asked for
+    ports_why  why the client's ports are taken to be what they are, "" when they were given
+    rests    of the replies: (network ACL, ports, why these) where not every port gets through, so that the range counts
     """
 
     network: Network
@@ -68,6 +70,8 @@ class Leg:
     inner_back: list[Hop] = field(default_factory=list)  # replies from a load balancer's target to the load balancer
     let_by: dict[str, str] = field(default_factory=dict)  # interface -> the group that let the packets through
     one_way: bool = False
+    ports_why: str = ""
+    rests: list[tuple[str, Span, str]] = field(default_factory=list)
 
     @property
     def forward(self) -> bool:
@@ -102,6 +106,7 @@ class Leg:
             crossed=list(self.crossed),
             translations=list(self.translations),
             partial=list(self.partial),
+            rests=list(self.rests),
         )
 
     def hop(self, component: str, kind: str, **more: object) -> None:

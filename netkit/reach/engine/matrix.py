@@ -19,7 +19,8 @@ from netkit.core.net import TCP, UDP
 from netkit.core.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span, meet
 from netkit.reach.engine.gateways import PRIVATE_SPANS
 from netkit.reach.engine.leg import REMAPPED
-from netkit.reach.engine.trace import LINUX, WINDOWS, service_of, trace
+from netkit.reach.engine.service import LINUX, WINDOWS, client_ports, service_of
+from netkit.reach.engine.trace import trace
 from netkit.reach.engine.walk import NO_HOST, acl_for, amazon_addresses, table_for
 from netkit.reach.network.network import Network, network_of
 from netkit.reach.network.records import Acl, Attachment, Group, Interface, Route, RouteTable, Subnet
@@ -127,7 +128,11 @@ def classes(snapshot: Snapshot) -> dict[str, int]:
     labels: dict[str, int] = {}
     for name, one in sorted(network.interfaces.items()):
         held = network.instances.get(one.instance)
-        state = (held.state, held.windows) if held else (one.instance if one.instance else "", None)
+        state = (
+            (held.state, held.windows, held.node or one.node)
+            if held
+            else (one.instance if one.instance else "", None, None)
+        )
         plain = (
             one.kind == "interface" and not one.description.startswith("ELB ") and not {name, one.instance} & special
         )
@@ -344,8 +349,7 @@ def _odd(network: Network, one: Interface) -> bool:
 
 
 def _client(network: Network, one: Interface, protocol: int) -> int:
-    held = network.instances.get(one.instance)
-    return 2 if held is None or protocol not in (TCP, UDP) else 1 if held.windows else 0
+    return 2 if protocol not in (TCP, UDP) else (LINUX, WINDOWS, REMAPPED).index(client_ports(network, one)[0])
 
 
 def _cut(whole: Span, spans: Iterable[Span]) -> list[Span]:

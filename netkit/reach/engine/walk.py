@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from netkit.core.model import Rule, Unknown
 from netkit.core.net import TCP, UDP
-from netkit.core.packets import Packets, port_text
+from netkit.core.packets import ANY_PORT, Packets, port_text
 from netkit.reach.engine.leg import (
     HOPS_AT_MOST,
     REMAPPED,
@@ -270,6 +270,7 @@ def through_acl(leg: Leg, subnet: Subnet, egress: bool) -> None:
     whole = acl_allows(acl, egress, leg.asked)
     deny = f" ({whole.deny})" if whole.deny else ""
     what = f"{leg.service()} from {source} to {destination}"
+    _resting(leg, acl, egress)
     sentence = f"network ACL {named(acl.id, acl.name)} of subnet {named(subnet.id, subnet.name)} does not let {what} {'out' if egress else 'in'}{deny}"
     filtered(
         leg,
@@ -280,6 +281,16 @@ def through_acl(leg: Leg, subnet: Subnet, egress: bool) -> None:
         direction=direction,
         where=subnet.id,
     )
+
+
+def _resting(leg: Leg, acl: Acl, egress: bool) -> None:
+    """Write down where the answer hangs on the ports that a client or NAT gateway is taken to use."""
+    why = "a NAT gateway's" if leg.translations else leg.ports_why
+    if leg.forward or not why or not leg.asked or leg.asked.boxes[0].protocol not in ((TCP, TCP), (UDP, UDP)):
+        return
+    every = leg.asked.with_span(port=ANY_PORT)
+    if not acl_allows(acl, egress, every).allowed.covers(every):
+        leg.rests.append((acl.id, leg.asked.spans("port")[0], why))
 
 
 def between(leg: Leg, one: Interface, other: Interface) -> None:

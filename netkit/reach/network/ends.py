@@ -166,12 +166,7 @@ def _found(network: Network, word: str, prefix: str, kind: str) -> End | None:
     if prefix == "i":
         held = network.interfaces_of.get(word, ())
         if held:
-            also = (
-                (f"{word} has {len(held)} interfaces; its primary one, {held[0].id}, is meant",)
-                if len(held) > 1
-                else ()
-            )
-            return _of_interface(network, End(word, kind, word, interface=held[0], choices=held, notes=also))
+            return _of_interface(network, End(word, kind, word, interface=held[0], choices=held))
         if word in network.instances and network.known("NetworkInterfaces"):
             state = network.instances[word].state
             raise InputError(

@@ -85,7 +85,8 @@ def groups_allow(network: Network, groups: Iterable[Group], egress: bool, packet
     first: Rule | None = None
     by = ""
     unknowns: list[Unknown] = []
-    rules = [(group.id, rule) for group in groups for rule in group.rules if rule.egress == egress]
+    every = [(group.id, rule) for group in groups for rule in group.rules]
+    rules = [one for one in every if one[1].egress == egress]
     lost = ""
     for name, rule in rules:
         spans, maybe = _rule_spans(network, rule, family, peer)
@@ -105,7 +106,7 @@ def groups_allow(network: Network, groups: Iterable[Group], egress: bool, packet
                 allowed = allowed | hit
         if allowed.boxes and allowed.covers(packets):
             return Decision(packets, packets, first, None, "", (), by)
-    code = "SG_HAS_NO_RULES" if not rules else lost or "ENI_SG_RULES_MISMATCH"
+    code = "SG_HAS_NO_RULES" if not every else lost or "ENI_SG_RULES_MISMATCH"
     return Decision(allowed, allowed | possible, first, None, code, tuple(unknowns), by)
 
 

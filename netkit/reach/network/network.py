@@ -478,10 +478,11 @@ def _fill_balancers(network: Network, fill: Fill) -> None:
     def attributes(record: Mapping[str, Any]) -> dict[str, str]:
         return parse.pairs(record["Attributes"])
 
+    rules = by("ListenerRules", "ListenerArn", lambda record: list(record["Rules"]))
     listeners = by(
         "LoadBalancerListeners",
         "LoadBalancerArn",
-        lambda record: tuple(parse.listener(one) for one in record["Listeners"]),
+        lambda record: tuple(parse.listener(one, rules.get(one["ListenerArn"])) for one in record["Listeners"]),
     )
     of_balancer = by("LoadBalancerAttributes", "LoadBalancerArn", attributes)
     of_group = by("TargetGroupAttributes", "TargetGroupArn", attributes)

@@ -14,6 +14,7 @@ from netkit.core.packets import ANY_PORT, ANY_PROTOCOL, Span, icmp_text, port_te
 from netkit.reach.network.records import (
     Acl,
     AclEntry,
+    Action,
     Attachment,
     Balancer,
     Block,
@@ -24,6 +25,7 @@ from netkit.reach.network.records import (
     Instance,
     Interface,
     Listener,
+    ListenerRule,
     Nat,
     Peering,
     PeeringSide,
@@ -451,16 +453,17 @@ def target_group(
     zone = (attributes or {}).get("load_balancing.cross_zone.enabled", "")
     return TargetGroup(
         record["TargetGroupArn"], scope, record["TargetGroupName"], "", protocol, int(record.get("Port", 0)), kind, record.get("VpcId", ""),
-        _preserves(kind, protocol, attributes), None if zone in ("", "use_load_balancer_configuration") else zone == "true", targets,
+        _preserves(kind, protocol, attributes), protocol in ("UDP", "TCP_UDP") or "preserve_client_ip.enabled" in (attributes or {}), None if zone in ("", "use_load_balancer_configuration") else zone == "true", targets,
+        tuple(str(one) for one in record["LoadBalancerArns"]) if isinstance(record.get("LoadBalancerArns"), list) else None,
     )  # fmt: skip
 
 
 def _preserves(kind: str, protocol: str, attributes: Mapping[str, str] | None) -> bool | None:
     """Whether a network load balancer keeps the client's address: the attribute, else AWS's defaults (facts 6.11)."""
+    if protocol in ("UDP", "TCP_UDP"):
+        return True  # always, whatever is written
     if attributes and "preserve_client_ip.enabled" in attributes:
         return attributes["preserve_client_ip.enabled"] == "true"
-    if protocol in ("UDP", "TCP_UDP") and kind == "ip":
-        return True
     return None if attributes is None else kind == "instance"
 
 
@@ -475,15 +478,55 @@ def target(record: Record) -> tuple[str, int, str]:
     return target["Id"], int(target.get("Port", 0)), str(target.get("AvailabilityZone", ""))
 
 
-def listener(record: Record) -> Listener:
-    """A listener of a load balancer."""
-    groups = [one["TargetGroupArn"] for action in record.get("DefaultActions") or [] for one in _forwards(action)]
+def listener(record: Record, rules: Iterable[Record] | None) -> Listener:
+    """A listener of a load balancer. rules: its answer to describe_rules, None where it was not asked."""
+    found = None
+    if rules is not None:
+        order = sorted((one for one in rules if not one.get("IsDefault")), key=lambda one: int(one["Priority"]))
+        found = tuple(ListenerRule(f"rule {one['Priority']} ({_when(one)})", _action(one["Actions"])) for one in order)
     return Listener(
-        record["ListenerArn"], record.get("Protocol", ""), int(record.get("Port", 0)), tuple(dict.fromkeys(groups))
+        record["ListenerArn"],
+        record.get("Protocol", ""),
+        int(record.get("Port", 0)),
+        _action(record.get("DefaultActions") or []),
+        found,
     )
 
 
+def _when(rule: Record) -> str:
+    """The conditions of a rule, in words."""
+    texts = []
+    for one in rule.get("Conditions") or []:
+        configs = [held for name, held in one.items() if name.endswith("Config") and isinstance(held, Mapping)]
+        values = (
+            one.get("Values")
+            or one.get("RegexValues")
+            or [value for held in configs for value in held.get("Values") or held.get("RegexValues") or []]
+        )
+        texts.append(f"{one.get('Field', '')} {' or '.join(str(value) for value in values)}".strip())
+    return " and ".join(texts) or "always"
+
+
+def _action(actions: Iterable[Record]) -> Action:
+    """What a list of actions comes to: its last one, which is the one that forwards or answers (the others authenticate)."""
+    last = max(actions, key=lambda one: int(one.get("Order", 0)), default={})
+    kind = str(last.get("Type", ""))
+    if kind == "redirect":
+        held = last.get("RedirectConfig") or {}
+        where = "".join(str(held.get(name, "")) for name in ("Protocol", "Host", "Path")) if held else ""
+        return Action(kind, (), f"redirect {held.get('StatusCode', '')} to {where}:{held.get('Port', '')}".strip())
+    if kind == "fixed-response":
+        return Action(
+            kind, (), f"fixed response {(last.get('FixedResponseConfig') or {}).get('StatusCode', '')}".strip()
+        )
+    groups = tuple(dict.fromkeys(str(one["TargetGroupArn"]) for one in _forwards(last)))
+    names = ", ".join(name.split("/")[1] if name.count("/") > 1 else name for name in groups)
+    return Action("forward" if groups or kind == "forward" else kind, groups, f"forward to {names}" if groups else kind)
+
+
 def _forwards(action: Record) -> list[Record]:
-    if action.get("TargetGroupArn"):
-        return [action]
-    return list((action.get("ForwardConfig") or {}).get("TargetGroups") or [])
+    """The target groups of an action; those of weight 0 get nothing (ELB guide, weighted target groups)."""
+    held = list((action.get("ForwardConfig") or {}).get("TargetGroups") or [])
+    if held:
+        return [one for one in held if one.get("Weight") is None or int(one["Weight"]) > 0]
+    return [action] if action.get("TargetGroupArn") else []

@@ -266,13 +266,36 @@ class Vpn(Named):
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """What a listener does at last: forward to target groups, redirect or fixed-response; says: in words."""
+
+    kind: str
+    groups: tuple[str, ...]
+    says: str
+
+    @property
+    def answers(self) -> bool:
+        """Whether the load balancer answers itself."""
+        return self.kind in ("redirect", "fixed-response")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerRule:
+    """A rule of a listener beside its default: when it is taken, in words, and what it does."""
+
+    when: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
-    """A load balancer's listener; groups: the target groups it forwards to."""
+    """A load balancer's listener. rules: those beside the default action, None where they were not collected."""
 
     id: str
     protocol: str
     port: int
-    groups: tuple[str, ...]
+    default: Action
+    rules: tuple[ListenerRule, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,15 +313,22 @@ class Balancer(Named):
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup(Named):
-    """A target group. preserves: client addresses are preserved (None: not collected and no default that is sure)."""
+    """A target group.
+
+    preserves   client addresses are kept (None: not collected and no default that is sure); preserves_said: an attribute says so, and
+                not AWS's default
+    balancers   the load balancers that send to it, None where the record does not say
+    """
 
     protocol: str
     port: int
     kind: str
     vpc: str
     preserves: bool | None
+    preserves_said: bool
     cross_zone: bool | None
     targets: tuple[tuple[str, int, str], ...] | None
+    balancers: tuple[str, ...] | None
 
 
 @lru_cache(maxsize=65536)

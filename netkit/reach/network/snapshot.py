@@ -72,6 +72,7 @@ TABLES: dict[str, Table] = {
         Table("VpcBlockPublicAccessExclusions", "ec2", "describe_vpc_block_public_access_exclusions", "ExclusionId"),
         Table("LoadBalancers", "elbv2", "describe_load_balancers", "LoadBalancerArn"),
         Table("LoadBalancerListeners", "elbv2", "describe_listeners", "LoadBalancerArn", per="LoadBalancers"),
+        Table("ListenerRules", "elbv2", "describe_rules", "ListenerArn", per="LoadBalancerListeners"),
         Table("LoadBalancerAttributes", "elbv2", "describe_load_balancer_attributes", "LoadBalancerArn", per="LoadBalancers"),
         Table("TargetGroups", "elbv2", "describe_target_groups", "TargetGroupArn"),
         Table("TargetGroupAttributes", "elbv2", "describe_target_group_attributes", "TargetGroupArn", per="TargetGroups"),
