@@ -24,7 +24,7 @@ from netkit.mirror import Capture, read_capture
 ROOT = Path(__file__).parents[1]
 CAPTURES = ROOT.parent / "shared" / "data" / "captures"
 EXPECTED = CAPTURES / "expected_inner_flows.json"
-TCP, UDP, ICMP, ICMPV6, FRAGMENT = 6, 17, 1, 58, 44
+TCP, UDP, SCTP, ICMP, ICMPV6, FRAGMENT = 6, 17, 132, 1, 58, 44
 
 # vni, protocol, source, source port, destination, destination port: one direction
 Flow = tuple[int, int, str, int, str, int]
@@ -50,7 +50,7 @@ def told_by_tshark(path: Path) -> tuple[int, dict[Flow, tuple[int, int]]]:
     """The frames, and packets and bytes of each inner direction, from tshark's own fields."""
     names = (
         "frame.protocols", "vxlan.vni", "geneve.vni", "ip.src", "ip.dst", "ip.proto", "ip.len", "ipv6.src", "ipv6.dst", "ipv6.nxt", "ipv6.plen",
-        "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport",
+        "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport",
     )  # fmt: skip
     order = ["tshark", "-n", "-r", str(path), "-T", "fields", *(word for name in names for word in ("-e", name))]
     lines = subprocess.run(order, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -66,7 +66,7 @@ def told_by_tshark(path: Path) -> tuple[int, dict[Flow, tuple[int, int]]]:
         family = inner[0]
         at = outer.count(family)  # the outer headers come first in every field
         protocol = int(row["ip.proto" if family == "ip" else "ipv6.nxt"][at])
-        layer = {TCP: "tcp", UDP: "udp"}.get(protocol, "")
+        layer = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}.get(protocol, "")
         ports = [int(row[f"{layer}.{side}port"][outer.count(layer)]) if layer else 0 for side in ("src", "dst")]
         total = int(row["ip.len"][at]) if family == "ip" else int(row["ipv6.plen"][at]) + 40
         vni = int(row["vxlan.vni" if layers[tunnel] == "vxlan" else "geneve.vni"][-1], 0)
@@ -141,9 +141,9 @@ PORTS = st.sampled_from((80, 443, 53, 40_000, 65_535, 1))
 def sent(draw: st.DrawFn) -> Sent:
     """A packet of any kind, or the fragments of one, in order."""
     family = draw(st.sampled_from((4, 6)))
-    protocol = draw(st.sampled_from((TCP, UDP, ICMP if family == 4 else ICMPV6, 47, 132)))
+    protocol = draw(st.sampled_from((TCP, UDP, ICMP if family == 4 else ICMPV6, 47, SCTP)))
     source, destination = draw(st.permutations(HOSTS[family]))[:2]
-    ports = (draw(PORTS), draw(PORTS)) if protocol in (TCP, UDP) else (0, 0)
+    ports = (draw(PORTS), draw(PORTS)) if protocol in (TCP, UDP, SCTP) else (0, 0)
     flags = draw(st.integers(0, 63)) if protocol == TCP else 0
     body = _upper(protocol, ports, flags, b"x" * draw(st.integers(0, 300)))
     one = Sent(
@@ -172,7 +172,7 @@ def _upper(protocol: int, ports: tuple[int, int], flags: int, data: bytes) -> by
         return bytes(udp.UDP(sport=ports[0], dport=ports[1], ulen=8 + len(data), data=data))
     if protocol in (ICMP, ICMPV6):
         return bytes((icmp.ICMP if protocol == ICMP else icmp6.ICMP6)(type=8, data=b"\0\1\0\1" + data))
-    return b"\0" * 8 + data
+    return struct.pack(">HH4x", *ports) + data  # SCTP: ports, tag (RFC 9260, 3.1); of another protocol zeros
 
 
 def _ipv4(one: Sent, at: int, piece: bytes, more: bool, options: bytes) -> bytes:

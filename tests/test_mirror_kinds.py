@@ -6,8 +6,6 @@ What tshark can judge is judged by the installed one; each fault found once stan
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -105,41 +103,7 @@ def test_associations_of_sctp_are_told_apart_by_their_ports(family: tuple[str, s
     capture = read(tmp_path, pcap(frames))
     assert capture.conversations[["packets", "packets_back"]].to_numpy().tolist() == [[1, 1], [1, 0], [1, 0]]
     if shutil.which("tshark"):
-        assert directions(capture) == sctp_told(tmp_path / "mirror.pcapng", "" if envelope == "vxlan" else "geneve.vni")
-
-
-def sctp_told(path: Path, vni: str) -> dict[Any, tuple[int, int]]:
-    names = (
-        vni or "vxlan.vni",
-        "ip.src",
-        "ip.dst",
-        "ip.len",
-        "ipv6.src",
-        "ipv6.dst",
-        "ipv6.plen",
-        "sctp.srcport",
-        "sctp.dstport",
-    )
-    order = [
-        "tshark",
-        "-n",
-        "-r",
-        str(path),
-        "-T",
-        "fields",
-        "-E",
-        "occurrence=l",
-        *(word for name in names for word in ("-e", name)),
-    ]
-    packets: Counter[Any] = Counter()
-    size: Counter[Any] = Counter()
-    for line in subprocess.run(order, check=True, capture_output=True, text=True).stdout.splitlines():
-        number, *four, source6, other6, plen, sport, dport = line.split("\t")
-        source, other, total = (source6, other6, int(plen) + 40) if source6 else (four[0], four[1], int(four[2]))
-        flow = (int(number, 0), 132, source, int(sport), other, int(dport))
-        packets[flow] += 1
-        size[flow] += total
-    return {flow: (packets[flow], size[flow]) for flow in packets}
+        assert told_by_tshark(tmp_path / "mirror.pcapng") == (4, directions(capture))
 
 
 def test_outer_fragments_are_the_mirrors_only_when_the_first_says_so(tmp_path: Path) -> None:
