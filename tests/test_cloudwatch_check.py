@@ -333,3 +333,20 @@ def test_proposals_of_the_incident_fire_in_it(session: Session) -> None:
     assert found is not None
     assert found["fires"].head(3).all() and found["before"].head(3).eq(0).all()
     assert found["first"].head(3).ge(pd.Timestamp("2026-11-19T09:00Z")).all()
+
+
+def test_a_hosts_own_system_says_what_it_has_to_send(session: Session) -> None:
+    """Event logs on Linux, and no agent at all of a configuration whose agent member is nothing."""
+    hosts = read.hosts(session, tags={"netkit:lab": "healthy"})
+    assert set(hosts["platform"]) == {"linux"}
+    events = {"collect_list": [{"event_name": "System", "event_levels": ["ERROR"], "log_group_name": "/w"}]}
+    config = {"agent": None, "logs": {"logs_collected": {"windows_events": events}}, "metrics": {"metrics_collected": {"Memory": {"measurement": ["x"]}}}}  # fmt: skip
+    what = check.monitored(run_of(session), hosts, config, "", "healthy-")
+    assert what.logs.empty and what.arrivals.empty
+    files = {
+        "agent": None,
+        "logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/x", "log_group_name": "/none"}]}}},
+    }
+    assert check.monitored(run_of(session), hosts, files, "", "healthy-").logs["state"].eq("missing").all()
+    windows = hosts.assign(platform="windows")
+    assert len(proof.log_arrivals(config, windows, pd.DataFrame(columns=list(read.STREAM_COLUMNS)), DAY)) == len(hosts)

@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from netkit.cloudwatch.agent import check_agent_config, log_files
+from netkit.cloudwatch.agent_merge import normal
 from netkit.cloudwatch.agent_metrics import expected_metrics, match
+from netkit.cloudwatch.agent_names import Platform
 from netkit.cloudwatch.alarm_rules import parse_rule, rule_alarms
 from netkit.cloudwatch.alarms import dimensions
 from netkit.cloudwatch.known_dimensions import doubt
@@ -43,7 +45,8 @@ def promised(config: Mapping[str, Any], hosts: pd.DataFrame, listed: pd.DataFram
         by_metric.setdefault(str(row["metric"]), []).append(tuple(row["dimensions"]))
     names = hosts.set_index("instance_id")["private_dns"].to_dict()
     rows = []
-    for row in expected_metrics(config, list(hosts["instance_id"])).to_dict("records"):
+    wanted = [row for one, system in _systems(hosts).items() for row in expected_metrics(config, [one], system).to_dict("records")]  # fmt: skip
+    for row in wanted:
         instance = str(row["instance"])
         own = [
             pairs for pairs in by_metric.get(str(row["metric"]), []) if _of_host(pairs, instance, str(names[instance]))
@@ -53,6 +56,12 @@ def promised(config: Mapping[str, Any], hosts: pd.DataFrame, listed: pd.DataFram
             (instance, row["namespace"], row["metric"], best, max(0, len(own) - 1), row["interval_s"], ("InstanceId", instance) in best)
         )  # fmt: skip
     return pd.DataFrame(rows, columns=list(PROMISED_COLUMNS))
+
+
+def _systems(hosts: pd.DataFrame) -> dict[str, Platform | None]:
+    """The system of each host, by which the agent reads a configuration; None, as the configuration looks, where it is not known."""
+    named = hosts["platform"] if "platform" in hosts.columns else [None] * len(hosts)
+    return dict(zip(hosts["instance_id"].astype(str), named, strict=True))
 
 
 def _of_host(pairs: Pairs, instance: str, private_dns: str) -> bool:
@@ -137,8 +146,8 @@ def log_arrivals(config: Mapping[str, Any], hosts: pd.DataFrame, streams: pd.Dat
     may have nothing to say), missing, or unknown (a placeholder that only the host knows).
     """
     rows: list[tuple[Any, ...]] = []
-    for instance in hosts["instance_id"]:
-        for row in log_files(config, str(instance)).to_dict("records"):
+    for instance, system in _systems(hosts).items():
+        for row in log_files(config, instance, system).to_dict("records"):
             group, stream = str(row["group"]), str(row["stream"])
             found = streams[streams["group"].eq(group) & streams["stream"].eq(stream)]
             open_name = "{" in group + stream
@@ -156,7 +165,7 @@ def _log_state(first: Any, last: Any, window: Window, silent_s: int) -> str:
 
 
 def _log_cause(config: Mapping[str, Any], state: str, source: str, group: str, streams: pd.DataFrame) -> str:
-    user = str(config.get("agent", {}).get("run_as_user", "root"))
+    user = str(normal(config).get("agent", {}).get("run_as_user", "root"))
     if state == "unknown":
         return "the stream's name is known on the host only"
     if state == "quiet":
@@ -245,10 +254,12 @@ def denied_finding(row: Coverage) -> Finding:
     return Finding(code, "inconclusive", "medium", (row.table,), claim, {"denied": row.note}, (), (row,), "Allow the call that AWS names.")  # fmt: skip
 
 
-def config_findings(config: Mapping[str, Any], subject: str, window: Window, coverage: Sequence[Coverage] = ()) -> list[Finding]:  # fmt: skip
-    """CW-AGENT-CONFIG of check_agent_config(): one for what the agent refuses, else one for what will not come; refuted where it is
-    neither. subject: the parameter or file that holds the configuration."""
-    found = check_agent_config(config)
+def config_findings(
+    config: Mapping[str, Any], subject: str, window: Window, coverage: Sequence[Coverage] = (), *, systems: Sequence[Platform | None] = (None,)
+) -> list[Finding]:  # fmt: skip
+    """CW-AGENT-CONFIG of check_agent_config() on the hosts' systems: one for what the agent refuses, else one for what will not come;
+    refuted where it is neither. subject: the parameter or file that holds the configuration."""
+    found = list(dict.fromkeys(one for system in systems for one in check_agent_config(config, platform=system)))
     wrong = [one for one in found if one.level == "error"] or found
     told = [f"{one.path or 'the document'}: {one.message}" for one in wrong[:6]]
     if not found:
@@ -256,7 +267,7 @@ def config_findings(config: Mapping[str, Any], subject: str, window: Window, cov
     if wrong[0].level == "error":
         title = f"The agent refuses the configuration {subject}, so that it does not start with it: {told[0]}"
         return [_finding("CW-AGENT-CONFIG", "confirmed", "high", subject, title, told, window, coverage)]
-    title = f"{len(wrong)} places of the configuration {subject} that the agent takes keep data from coming, or not as alarms wait for it"
+    title = f"The agent takes the configuration {subject}, and for {len(wrong)} of its members data does not come, or not as alarms wait for it"
     return [_finding("CW-AGENT-CONFIG", "confirmed", "low", subject, title, told, window, coverage)]
 
 

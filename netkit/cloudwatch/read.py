@@ -37,7 +37,7 @@ GROUP_COLUMNS = (
 )  # fmt: skip
 STREAM_COLUMNS = ("group", "stream", "first", "last")
 EVENT_COLUMNS = ("time", "group", "stream", "message")
-HOST_COLUMNS = ("instance_id", "name", "state", "private_dns", "address", "profile", "managed", "ping")
+HOST_COLUMNS = ("instance_id", "name", "state", "private_dns", "address", "profile", "managed", "ping", "platform")
 MOST_QUERIES = 500
 ALARM_TYPES = ["MetricAlarm", "CompositeAlarm"]  # AWS answers the first only unless both are named
 
@@ -363,7 +363,7 @@ def hosts(session: Session, *, ids: Sequence[str] = (), tags: Mapping[str, str] 
     """Instances by id, or by all of these tags: HOST_COLUMNS by id; managed and ping as Systems Manager says.
 
     ping is Online, ConnectionLost, Inactive, or "" where the instance is not managed; managed is None where that may not be
-    asked. Instances that are terminated are left out. Raises InputError where neither is given, or for a malformed id;
+    asked; platform is linux or windows. Instances that are terminated are left out. Raises InputError where neither is given, or for a malformed id;
     SourceError where there is none.
     """
     if bool(ids) == bool(tags):
@@ -383,6 +383,7 @@ def hosts(session: Session, *, ids: Sequence[str] = (), tags: Mapping[str, str] 
             one["InstanceId"], next((tag["Value"] for tag in one.get("Tags", ()) if tag["Key"] == "Name"), ""), one["State"]["Name"],
             one.get("PrivateDnsName", ""), one.get("PrivateIpAddress", ""), one.get("IamInstanceProfile", {}).get("Arn", ""),
             None if coverage.state == "denied" else one["InstanceId"] in pings, pings.get(one["InstanceId"], ""),
+            "windows" if str(one.get("Platform", "")).lower() == "windows" else "linux",
         )
         for one in found
     ]  # fmt: skip

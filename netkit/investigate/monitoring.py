@@ -24,6 +24,8 @@ from netkit.cloudwatch.agent import (
     read_agent_config,
 )
 from netkit.cloudwatch.agent_install import install_commands, start_command, status_command
+from netkit.cloudwatch.agent_merge import normal
+from netkit.cloudwatch.agent_names import Platform
 from netkit.cloudwatch.alarm_lines import parse_alarms
 from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.commands import point_of
@@ -102,7 +104,7 @@ class Monitored:
     @property
     def promises(self) -> Mapping[str, Any]:
         """The configuration, or nothing where the agent refuses it: then nothing comes of it."""
-        return _promising(self.config)
+        return _promising(self.config, self.hosts)
 
     @property
     def logs(self) -> pd.DataFrame:
@@ -121,8 +123,17 @@ class Monitored:
         )
 
 
-def _promising(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {} if any(one.level == "error" for one in check_agent_config(config)) else config
+def _promising(config: Mapping[str, Any], found: pd.DataFrame) -> Mapping[str, Any]:
+    """The configuration as the agent sees it, or nothing where that of any of the hosts' systems refuses it."""
+    refused = any(
+        one.level == "error" for system in _systems(found) for one in check_agent_config(config, platform=system)
+    )
+    return {} if refused else normal(config)
+
+
+def _systems(found: pd.DataFrame) -> list[Platform | None]:
+    """The hosts' systems, each once; that of the configuration where there is no host."""
+    return [*dict.fromkeys(found["platform"])] if len(found) else [None]
 
 
 def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], parameter: str, prefix: str) -> Monitored:  # fmt: skip
@@ -135,7 +146,7 @@ def monitored(run: Run, found: pd.DataFrame, config: Mapping[str, Any], paramete
     session, window = run.session, run.window
     held = read.agent_config(session, parameter) if parameter else None
     used = held or config
-    promising = _promising(used)
+    promising = _promising(used, found)
     none: list[dict[str, Any]] = []
     records, alarms_seen = _kept(session, "MetricAlarms", lambda: read.alarm_records(session, prefix=prefix), none)
     # A composite alarm of any name may act for those that have this prefix.
@@ -574,7 +585,8 @@ def findings(
     metrics, alarms, streams = (one.state != "denied" for one in what.coverage)
     rests = dict(zip(("metrics", "alarms", "streams"), what.coverage, strict=True))
     found = [proof.denied_finding(one) for one in what.coverage if one.state == "denied"]
-    found += proof.config_findings(what.config, parameter if what.stored and parameter else "as wanted", what.window)
+    named = parameter if what.stored and parameter else "as wanted"
+    found += proof.config_findings(what.config, named, what.window, systems=_systems(what.hosts))
     if metrics:
         found += proof.agent_findings(what.arrivals, what.window, (rests["metrics"],))
     if streams:

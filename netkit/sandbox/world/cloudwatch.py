@@ -389,7 +389,7 @@ def _files_of(agent: Agent) -> list[dict[str, Any]]:
     """The log files of an agent with group and stream as the host fills them in, those that its user may read."""
     if not agent.config.get("logs"):
         return []
-    user = str(agent.config.get("agent", {}).get("run_as_user", "root"))
+    user = str((agent.config.get("agent") or {}).get("run_as_user", "root"))
     rows = []
     for row in log_files(agent.config, agent.instance).to_dict("records"):
         source = str(row["source"])
