@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 _HOME = pytest.StashKey[str]()
@@ -20,7 +21,7 @@ _NOTEBOOKS = re.compile(r"\.ipynb|test_lab\.py|test_show\.py|notebook|runbook")
 
 # What a quick run leaves out: tests that start a sandbox, a kernel, a browser or another program, and those on many random networks.
 _SLOW = re.compile(
-    r"connect\(|import sandbox|inprocess|runbook\.run|begin\(|playwright|kernel_mirror|tshark|cli\.main|\"-m\", \"netkit\""
+    r"connect\(|import sandbox|inprocess|runbook\.run|begin\(|playwright|chromium|kernel_mirror|tshark|cli\.main|\"-m\", \"netkit\""
 )
 
 
@@ -29,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="only tests that start no sandbox, kernel, browser or program"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Times are never asserted, so property tests have no deadline; a quick run tries fewer examples."""
+    late = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("netkit", **late)
+    settings.register_profile("quick", max_examples=30, **late)
+    settings.load_profile("quick" if config.getoption("--quick") else "netkit")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
