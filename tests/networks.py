@@ -117,6 +117,8 @@ def _vpc(draw: st.DrawFn, net: Net, letter: str) -> None:
                     state=draw(st.sampled_from(("active", "active", "active", "blackhole"))),
                 )
     if draw(st.integers(0, 2)) == 0:
+        _propagated(draw, net, vpc, head)
+    if draw(st.integers(0, 2)) == 0:
         net.tables["VpcEndpoints"].append(
             {
                 "VpcEndpointId": f"vpce-{letter}",
@@ -128,6 +130,17 @@ def _vpc(draw: st.DrawFn, net: Net, letter: str) -> None:
             }
         )
         net.route(draw(st.sampled_from(_tables(net, vpc))), "pl-1", f"vpce-{letter}")
+
+
+def _propagated(draw: st.DrawFn, net: Net, vpc: str, head: str) -> None:
+    """A VPN gateway that propagates a block within the VPC's own, as nobody should."""
+    gateway = f"vgw-{vpc[-1]}"
+    net.tables["VpnGateways"].append({"VpnGatewayId": gateway, "VpcAttachments": [{"VpcId": vpc, "State": "attached"}]})
+    for table in _tables(net, vpc):
+        block = draw(st.sampled_from((f"{head}.1.0/24", f"{head}.2.10/32", f"{head}.0.0/17")))
+        net.route(table, block, gateway, state=draw(st.sampled_from(("active", "blackhole"))))
+        net.find("RouteTables", table)["Routes"][-1]["Origin"] = "EnableVgwRoutePropagation"
+        net.find("RouteTables", table)["PropagatingVgws"] = [{"GatewayId": gateway}]
 
 
 def _tables(net: Net, vpc: str) -> list[str]:

@@ -122,9 +122,16 @@ class World:
         return list(self.one("PrefixLists", "PrefixListId", name)["Cidrs"])
 
     def route(self, table: Record, address: str) -> Record | None:
-        """VPC guide, route-tables-priority: the longest prefix; a static route before a prefix list's."""
+        """VPC guide, route-tables-priority: the longest prefix; a static route before a prefix list's, before a propagated one.
+
+        What is propagated never counts within the VPC's own blocks, where the local route is preferred.
+        """
+        own = any(inside(address, block) for block in self.blocks(table["VpcId"]))
         best: tuple[tuple[int, int], Record] | None = None
         for route in table["Routes"]:
+            propagated = route["Origin"] == "EnableVgwRoutePropagation"
+            if propagated and own:
+                continue
             listed = "DestinationPrefixListId" in route
             blocks = (
                 self.prefix_list(route["DestinationPrefixListId"])
@@ -134,7 +141,7 @@ class World:
                 else []
             )
             for block in blocks:
-                rank = (ipaddress.ip_network(block).prefixlen, 0 if listed else 1)
+                rank = (ipaddress.ip_network(block).prefixlen, -1 if propagated else 0 if listed else 1)
                 if inside(address, block) and (best is None or rank > best[0]):
                     best = rank, route
         return best[1] if best else None
@@ -401,8 +408,25 @@ def _out_by_igw(
     public = _public(sender) if sender and sender["PrivateIpAddress"] == packet.source else None
     if public is None or _private(packet.destination):
         return None
+    met = next((one for one in world.tables["NetworkInterfaces"] if _public(one) == packet.destination), None)
+    if met is not None:
+        return _in_again(world, replace(packet, source=public), met, trip, request, sender)
     trip.by, trip.arrived = name, replace(packet, source=public)
     return trip.arrived
+
+
+def _in_again(
+    world: World, packet: Packet, met: Record, trip: Trip, request: Trip | None, sender: Record | None
+) -> Packet | None:
+    """A public address of a host in the same or another VPC: in by that VPC's gateway, from a public address, so groups are not seen."""
+    trip.crossed += ("igw",)
+    doors = [
+        held for one in world.tables["InternetGateways"] for held in one["Attachments"] if held["VpcId"] == met["VpcId"]
+    ]
+    if not any(one["State"] in ("available", "attached") for one in doors):
+        return None
+    inner = replace(packet, destination=met["PrivateIpAddress"])
+    return _into_vpc(world, met["VpcId"], inner, trip, request, sender, came_from="")
 
 
 def _public(interface: Record) -> str | None:
@@ -441,7 +465,7 @@ def _into_vpc(
 
 def _seen_groups_in(trip: Trip, sender: Record | None) -> set[str]:
     """VPC, peering and transit gateway guides: where the sender's groups are still known."""
-    if sender is None or any(one in ("nat", "pcx far", "tgw bare") for one in trip.crossed):
+    if sender is None or any(one in ("nat", "igw", "pcx far", "tgw bare") for one in trip.crossed):
         return set()
     return {one["GroupId"] for one in sender["Groups"]}
 
