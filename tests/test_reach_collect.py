@@ -40,6 +40,23 @@ def test_every_table_has_a_row(lab: Session) -> None:
     assert held.collected.endswith("Z")
 
 
+def test_the_rules_of_a_listener_are_collected(lab: Session) -> None:
+    elb = lab.client("elbv2")
+    balancer = next(one for one in elb.describe_load_balancers()["LoadBalancers"] if one["Type"] == "application")
+    listener = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"][0]
+    fixed = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"}}]
+    made = elb.create_rule(
+        ListenerArn=listener["ListenerArn"],
+        Priority=7,
+        Conditions=[{"Field": "path-pattern", "Values": ["/admin/*"]}],
+        Actions=fixed,
+    )
+    held = network_of(collect(lab, progress=False)).balancers[balancer["LoadBalancerArn"]].listeners or ()
+    elb.delete_rule(RuleArn=made["Rules"][0]["RuleArn"])
+    rules = next(one.rules for one in held if one.id == listener["ListenerArn"]) or ()
+    assert [(one.when, one.action.says) for one in rules] == [("rule 7 (path-pattern /admin/*)", "fixed response 404")]
+
+
 def test_saved_it_answers_the_same(lab: Session, tmp_path: Path) -> None:
     held = collect(lab, progress=False)
     again = load_snapshot(save_snapshot(held, tmp_path / "kept"))

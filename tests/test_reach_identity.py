@@ -176,6 +176,20 @@ def test_who_takes_part_does_not_see_the_others() -> None:
     assert codes(trace(known, source="eni-client", destination="10.0.2.77", port=443)) == ["NO_POSSIBLE_DESTINATION"]
 
 
+def test_a_shared_subnet_says_so_too() -> None:
+    net = guest_only()
+    for record in net.tables["Vpcs"]:
+        del record["OwnerId"]
+    assert trace(two_accounts({OTHER: net}), source="client", destination="10.0.2.10", port=443).status == "UNKNOWN"
+
+
+def test_options_that_say_off_where_the_vpc_says_on() -> None:
+    net = public("a", OWNER)
+    net.tables["Vpcs"][0]["BlockPublicAccessStates"] = {"InternetGatewayBlockMode": "block-bidirectional"}
+    for ends in (("internet", "a"), ("a", "internet")):
+        assert net.ask(*ends).status == "UNKNOWN"
+
+
 def test_who_takes_part_does_not_see_the_attachment_of_the_vpc() -> None:
     net = two_vpcs()
     net.subnet("subnet-t", "vpc-b", "10.1.9.0/28")

@@ -635,6 +635,10 @@ def public_access(leg: Leg, vpc: str, subnet: Subnet | None, *, inbound: bool, d
             leg.lacks("VpcBlockPublicAccessOptions", f"whether public access to {vpc} is blocked")
         return
     if mode == "off":
+        said = {one.bpa for one in (network.vpcs.get(vpc), subnet) if one and one.bpa}
+        if said - {"off"}:
+            why = f"the options say off and the record of {vpc} or its subnet says {', '.join(sorted(said - {'off'}))}"
+            leg.unknowns.append(Unknown("VpcBlockPublicAccessOptions", why, "UNKNOWN_RESOURCE"))
         return
     home = network.home(vpc) if vpc in network.vpcs else subnet.scope if subnet else None
     if home is None or not network.known("VpcBlockPublicAccessExclusions", home):

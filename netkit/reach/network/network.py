@@ -97,9 +97,10 @@ class Network:
         if held is None:
             return None
         account = self.accounts.get(held.scope, "")
-        if not held.owner or not account or held.owner == account:
+        owner = held.owner or next((one.owner for one in self.subnets_of.get(vpc, ()) if one.owner), "")
+        if not owner or not account or owner == account:
             return held.scope
-        places = (scope for scope, name in self.accounts.items() if name == held.owner)
+        places = (scope for scope, name in self.accounts.items() if name == owner)
         return next((scope for scope in places if scope[1] in (held.scope[1], "")), None)
 
     def whole(self, key: str, vpc: str) -> bool:
