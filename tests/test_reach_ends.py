@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -278,6 +279,41 @@ def test_the_public_address_of_another_host_through_nat() -> None:
     assert verdict.back[-1].component == "i-inner"
     net.find("SecurityGroups", "sg-open")["IpPermissions"] = [allow("tcp", (443, 443), "198.51.100.80/32")]
     assert codes(net.ask("inner", "198.51.100.77")) == ["ENI_SG_RULES_MISMATCH"]
+
+
+@pytest.mark.parametrize("kind", ["application", "network"])
+def test_an_internet_facing_balancer_asked_from_inside(kind: str) -> None:
+    net = balanced(kind, preserve="false" if kind == "network" else "")
+    net.igw("igw-1", "vpc-a")
+    net.route("rtb-a", "0.0.0.0/0", "igw-1")
+    net.tables["LoadBalancers"][0]["Scheme"] = "internet-facing"
+    for name, outer in (("eni-lb", "198.51.100.30"), ("eni-client", "198.51.100.31")):
+        net.find("NetworkInterfaces", name)["PrivateIpAddresses"][0]["Association"] = {"PublicIp": outer}
+    verdict = net.ask("client", "198.51.100.30")
+    assert verdict.reachable, str(verdict)
+    assert "i-server" in [hop.component for hop in verdict.forward] and verdict.back[-1].component == "i-client"
+    assert says(net.ask("client", "front"), "assumed", "198.51.100.30")
+    assert codes(net.ask("server", "198.51.100.30"))[0] != "IGW_NAT_REFLECTION"
+    net.find("SecurityGroups", "sg-lb")["IpPermissions"] = [allow("tcp", (443, 443), "10.0.0.0/8")]
+    assert codes(net.ask("client", "198.51.100.30")) == ["ENI_SG_RULES_MISMATCH"]
+
+
+# --- the matrix on the same
+
+
+@pytest.mark.parametrize("port", [443, "440-445", None])
+@pytest.mark.parametrize("make", [
+    lambda: to_itself("i-client"), lambda: to_itself("i-server", "i-client"), lambda: ruled(FIXED, FORWARD), lambda: ruled(REDIRECT, asked=False),
+    two_zones, two_interfaces, two_public, lambda: two_public(False), lambda: answering(32768, 60999), lambda: ranged(),  # noqa: PLW0108
+])  # fmt: skip
+def test_the_matrix_says_the_same(make: Callable[[], Net], port: int | str | None) -> None:
+    snapshot = make().snapshot()
+    frame = matrix(snapshot, protocol="tcp", port=port)
+    for one in frame.index:
+        for other in frame.columns:
+            assert frame.loc[one, other] == trace(snapshot, source=one, destination=other, port=port).status, (
+                f"{one} {other}"
+            )
 
 
 # --- source addresses, ranges, which ports

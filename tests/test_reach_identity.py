@@ -176,6 +176,22 @@ def test_who_takes_part_does_not_see_the_others() -> None:
     assert codes(trace(known, source="eni-client", destination="10.0.2.77", port=443)) == ["NO_POSSIBLE_DESTINATION"]
 
 
+def test_the_matrix_says_the_same_of_what_is_shared() -> None:
+    twin = guest_only()
+    twin.vpc("vpc-b", "10.0.0.0/16")
+    twin.subnet("subnet-b", "vpc-b", "10.0.2.0/24")
+    twin.host("far", "subnet-b", "10.0.2.10")
+    for snapshot in (two_accounts({OTHER: guest_only()}), two_accounts({OTHER: of_account(twin, OTHER, "off", OWNER)})):
+        frame = matrix(snapshot, protocol="tcp", port=443)
+        for one in frame.index:
+            for other in frame.columns:
+                assert frame.loc[one, other] == trace(snapshot, source=one, destination=other, port=443).status, (
+                    f"{one} {other}"
+                )
+        if "eni-far" in frame.columns:
+            assert frame.loc["eni-client", "eni-far"] == "UNKNOWN"
+
+
 def test_a_shared_subnet_says_so_too() -> None:
     net = guest_only()
     for record in net.tables["Vpcs"]:

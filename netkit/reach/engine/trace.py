@@ -96,7 +96,7 @@ def _best(network: Network, source: End, destination: End, service: Service) -> 
         *_chosen(destination, other, tos, best),
         *_conditions(network, other, found, best),
     ]
-    best.notes[:0] = notes
+    best.notes[:0] = [*_by_name(source, destination), *notes]
     return best
 
 
@@ -115,6 +115,24 @@ def _each(network: Network, end: End, other: End) -> list[End]:
 def _zone(network: Network, one: Interface | None) -> str:
     held = network.subnets.get(one.subnet) if one else None
     return held.az if held else ""
+
+
+def _by_name(source: End, destination: End) -> list[str]:
+    """An internet-facing load balancer's name gives its public addresses, within its VPC too (ELB guide)."""
+    held = destination.balancer
+    if held is None or destination.kind != "load-balancer" or not held.internet_facing or source.interface is None:
+        return []
+    public = [
+        blocks((out, out), 4)[0].removesuffix("/32")
+        for one in destination.choices
+        for _, out in one.pairs
+        if out is not None
+    ]
+    if not public:
+        return []
+    return [
+        f"assumed: {held.name} is asked by its private addresses; its name gives {', '.join(public)}, which take another way: ask for those too"
+    ]
 
 
 def _chosen(end: End, used: End, ways: Sequence[End], best: Verdict) -> list[str]:
