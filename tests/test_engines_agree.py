@@ -34,6 +34,8 @@ GIVEN = {
     "host": "10.0.20.5",
     "cidr": "10.0.20.0/24",
     "baseline_start": WINDOW.epoch()[0] - 3600,
+    "server_port": 5432,
+    "quiet_s": 1,
 }
 
 
@@ -52,7 +54,7 @@ def needed(query: Query) -> dict[str, Any]:
     return {
         param.name: GIVEN.get(param.name, 1)
         for param in query.params
-        if param.default is None or param.name.startswith("min_")
+        if param.default is None or param.name in GIVEN or param.name.startswith("min_")
     }
 
 
