@@ -104,6 +104,7 @@ def test_the_explorer_follows_its_knobs_and_opens_a_conversation(seen: Capture) 
     assert explorer.open.options[0][0] == "1: tcp 10.0.7.7:40001 → 10.0.0.5:80"
     explorer.text.value = "10.0.7.1/24"
     assert "host bits" in explorer.help.value
+    assert explorer.open.value is None, "no old answer under a question that cannot be answered"
     explorer.text.value = "nowhere"
     assert explorer.open.value is None
 

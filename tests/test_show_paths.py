@@ -80,4 +80,21 @@ def test_the_knobs_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(shown[-1]["code"]) == ["IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"]
     knobs.destination.value = "nobody"
     assert "nothing in this snapshot is named nobody" in knobs.help.value
-    assert len(shown) == 1
+    assert list(shown[-1]["code"]) == [], "no old answer under a question that cannot be answered"
+    said = knobs.view.outputs[0]["data"]["application/vnd.plotly.v1+json"]["layout"]
+    assert "nobody" in said["annotations"][0]["text"]
+    assert "no answer" in said["title"]["text"]
+
+
+def test_an_ambiguous_end_is_told_apart_in_the_box_for_the_vpc() -> None:
+    net = two_vpcs()
+    held = net.snapshot()
+    asked = {"source": "client", "destination": "server", "vpc": "", "protocol": "tcp", "port": 443}
+    knobs = ends._Ends(held, asked, 443, -1)
+    assert set(knobs.vpc.options) >= {"vpc-a", "vpc-b"}
+    knobs.vpc.value = "vpc-nowhere"
+    assert "vpc-nowhere" in knobs.help.value
+    knobs.vpc.value = ""
+    assert "to server" in knobs.help.value
+    knobs.source_port.value = 40000
+    assert knobs.view.outputs[0]["data"]["application/vnd.plotly.v1+json"]["data"]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-from netkit.flowlogs.names import AddressBook
+from netkit.core.errors import InputError
+from netkit.flowlogs.names import AddressBook, Name
 from netkit.show import talkers, widgets
 
 ROWS = [("10.0.1.5", "192.0.2.8", 443, 70, "app", "443 https", "internet"), ("10.0.1.5", "10.0.2.9", 5432, 30, "app", "5432 postgres", "db")]  # fmt: skip
@@ -55,8 +56,9 @@ def test_the_table_follows_the_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
     explorer.cidr.value = "10.0.2.0/24"
     assert list(place.now["service"]) == ["tcp/5432"]
     explorer.cidr.value = "10.0.2.0/33"
-    assert "color" in explorer.help.value
-    assert list(place.now["service"]) == ["tcp/5432"]
+    assert "✗" in explorer.help.value
+    assert list(place.now["service"]) == [], "no old answer under a question that cannot be answered"
+    assert words_of(explorer.view) == ["'10.0.2.0/33' is not a CIDR block"]
     explorer.cidr.value = ""
     assert list(place.now["service"]) == ["tcp/443", "tcp/5432"]
     pd.testing.assert_frame_equal(FRAME, before)
@@ -65,5 +67,49 @@ def test_the_table_follows_the_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_to_explore_is_said() -> None:
     shown = outputs("nk.show.explorer(frame.head(0), AddressBook())")
     assert [note["text"] for data in shown for note in data[widgets.PLOTLY]["layout"]["annotations"]] == [
-        "nobody talks to anybody"
+        "there are no conversations in this window"
     ]
+
+
+def words_of(view: Any) -> list[str]:
+    """What a figure in an Output says in words where it draws nothing."""
+    layout = view.outputs[0]["data"][widgets.PLOTLY]["layout"]
+    return [note["text"] for note in layout.get("annotations", ())]
+
+
+def test_records_of_a_pair_go_when_the_question_changes() -> None:
+    asked: list[Any] = []
+
+    def records(client: str, server: str) -> pd.DataFrame:
+        asked.append((client, server))
+        if server == "10.0.2.9":
+            raise InputError("the log is closed", hint="open it")
+        return pd.DataFrame({"srcaddr": [client], "dstaddr": [server]})
+
+    explorer = widgets._Explorer(FRAME, AddressBook(), records, "", "", 0, "")
+    explorer.offer(FRAME)
+    explorer.pair.value = ("10.0.1.5", "192.0.2.8")
+    assert "192.0.2.8" in explorer.detail.outputs[0]["data"]["text/html"]
+    explorer.pair.value = ("10.0.1.5", "10.0.2.9")
+    shown = explorer.detail.outputs[0]["data"]["text/html"]
+    assert "the log is closed" in shown
+    assert "192.0.2.8" not in shown
+    explorer.port.value = 22
+    assert explorer.detail.outputs == ()
+    assert words_of(explorer.view) == ["none of the 2 conversations is left by these knobs"]
+    assert [label for label, _ in explorer.pair.options] == ["choose a pair"]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("protocol", ["udp", "sctp"])
+def test_the_knobs_say_what_the_figure_shows(protocol: str) -> None:
+    assert widgets._Explorer(FRAME, AddressBook(), None, "", protocol, 0, "").protocol.value == protocol
+
+
+def test_a_name_is_found_though_the_log_has_addresses() -> None:
+    book = AddressBook([Name("10.0.2.9", "orders-db", "instance")])
+    assert list(widgets.select_pairs(FRAME, text="orders", book=book)["server"]) == ["10.0.2.9"]
+    explorer = widgets._Explorer(FRAME, book, None, "", "", 0, "")
+    assert "orders-db (10.0.2.9)" in explorer.text.options
+    explorer.text.value = "orders-db (10.0.2.9)"
+    assert explorer.help.value == "1 of 2 conversations"

@@ -33,4 +33,4 @@ def pairs_html(pairs: Mapping[str, object]) -> str:
 
 def help_html(text: object) -> str:
     """A line that says what is wrong with what was typed."""
-    return f"<span style='color:#c62828'>{escaped(text)}</span>"
+    return f"<span style='border-left:4px solid #c62828;padding-left:6px'>✗ {escaped(text)}</span>"

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.graph_objects import Figure
 
 from netkit.cloudwatch.replay import Replay
-from netkit.show.plots import ACCEPT, GREY, REJECT, _figure, _nothing
+from netkit.show.plots import ACCEPT, GREY, REJECT, _figure, nothing
 
 _MOST_BANDS = 200
 _MOST_POINTS = 20_000
@@ -22,7 +22,7 @@ def replay_chart(replay: Replay, *, title: str = "") -> Figure:
     name = title or f"{spec.name}: {spec.m} out of {spec.evaluation_periods}, {spec.evaluated_period} s"
     known = series[series["value"].notna()]
     if known.empty:
-        return _nothing(name, "there are no data points")
+        return nothing(name, "there are no data points")
     shaded = fired.nlargest(_MOST_BANDS, "seconds")
     more = f"; the {_MOST_BANDS} longest shaded" if len(fired) > _MOST_BANDS else ""
     figure = _figure(f"{name}: {len(fired):,} alarm{'s' if len(fired) != 1 else ''}{more}")

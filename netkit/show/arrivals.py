@@ -11,7 +11,7 @@ from plotly.graph_objects import Figure
 
 from netkit.core.model import Window
 from netkit.core.text import escaped
-from netkit.show.plots import GREY, REJECT, _figure, _nothing
+from netkit.show.plots import GREY, REJECT, _figure, nothing
 
 _STATES = {"arrived": "#009E73", "unnamed": "#CC79A7", "quiet": "#56B4E9", "unknown": GREY, "stopped": "#E69F00", "missing": REJECT}  # fmt: skip
 _ORDER = tuple(_STATES)
@@ -33,7 +33,7 @@ def arrival_grid(
     columns = ["instance_id", "what", "state", "first", "last", "cause"]
     rows = [frame.rename(columns={name: "what"})[columns] for frame, name in ((arrivals, "metric"), (logs, "source")) if len(frame)]  # fmt: skip
     if not rows:
-        return _nothing(title, "the configuration sends nothing")
+        return nothing(title, "the configuration sends nothing")
     cells = pd.concat(rows, ignore_index=True)
     worst = cells.assign(rank=cells["state"].map(_ORDER.index)).sort_values("rank").drop_duplicates(["instance_id", "what"], keep="last")  # fmt: skip
     whats, hosts = list(dict.fromkeys(cells["what"])), list(dict.fromkeys(cells["instance_id"]))

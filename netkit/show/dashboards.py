@@ -13,7 +13,7 @@ from plotly.graph_objects import Figure
 from netkit.cloudwatch.dashboard_grammar import COLUMNS, DEFAULT_SIZE, boxes
 from netkit.cloudwatch.dashboards import translated
 from netkit.core.text import escaped
-from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _nothing
+from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, nothing
 
 _LINE_PX = 52  # of one grid unit
 _GAP_PX, _GAP = 26, 0.012
@@ -33,7 +33,7 @@ def draw_dashboard(
     document, _ = translated(body)
     widgets = list(document.get("widgets", ()))
     if not widgets:
-        return _nothing(title or "Dashboard", "it has no widgets")
+        return nothing(title or "Dashboard", "it has no widgets")
     places = _places(widgets)
     rows = max(y + height for _, y, _, height in places)
     figure = _figure(title or "Dashboard", height=90 + rows * _LINE_PX, showlegend=False)

@@ -17,17 +17,33 @@ from netkit.reach.explain import blockers_frame, question
 from netkit.reach.network.network import network_of
 from netkit.reach.network.snapshot import Snapshot
 from netkit.show.paths import path
+from netkit.show.plots import nothing
 from netkit.show.widgets import fill, panel
 
 PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
 
 def end_choices(snapshot: Snapshot) -> list[str]:
-    """What can be picked as an end: Name tags that stand for one thing, interfaces, gateways, endpoints, and internet."""
+    """What can be picked as an end: Name tags, instances, interfaces, gateways, endpoints, and internet."""
     network = network_of(snapshot)
     names = sorted(name for name, ids in network.names.items() if not all(one in network.vpcs for one in ids))
-    ids = (*network.interfaces, *network.igws, *network.vgws, *network.endpoints, *network.peerings, *network.transits)
+    ids = (
+        *network.instances,
+        *network.interfaces,
+        *network.igws,
+        *network.vgws,
+        *network.endpoints,
+        *network.peerings,
+        *network.transits,
+    )
     return ["internet", *names, *sorted(ids)]
+
+
+def vpc_choices(snapshot: Snapshot) -> list[str]:
+    """What can be picked as the VPC meant: names that stand for one VPC, and ids."""
+    network = network_of(snapshot)
+    held = [vpc.name for vpc in network.vpcs.values() if vpc.name]
+    return [*sorted({name for name in held if held.count(name) == 1}), *sorted(network.vpcs)]
 
 
 def path_explorer(
@@ -53,7 +69,7 @@ class _Ends:
     """The knobs and the path that they ask for."""
 
     def __init__(self, snapshot: Snapshot, asked: Mapping[str, Any], port: int, source_port: int) -> None:
-        self.snapshot, self.vpc, self.source_port = snapshot, asked["vpc"], source_port
+        self.snapshot = snapshot
         options = end_choices(snapshot)
         style = {"description_width": "80px"}
         ends = {"options": options, "ensure_option": False, "continuous_update": False, "style": style}
@@ -63,41 +79,61 @@ class _Ends:
         self.protocol = w.Dropdown(
             options=held, value=asked["protocol"], description="protocol", style=style, layout={"width": "190px"}
         )
-        self.port = w.BoundedIntText(
-            value=port,
-            min=-1,
-            max=65535,
-            description="port (-1 none)",
-            style={"description_width": "100px"},
-            layout={"width": "210px"},
+        self.port, self.source_port = _port("port (-1 none)", port), _port("source port (-1 any)", source_port)
+        self.vpc = w.Combobox(
+            value=asked["vpc"],
+            description="in VPC",
+            placeholder="any",
+            **ends | {"options": vpc_choices(snapshot)},
         )
         self.help, self.view = w.HTML(), w.Output()
         self.table: DisplayHandle | None = None
-        for knob in (self.source, self.destination, self.protocol, self.port):
+        self.knobs = (self.source, self.destination, self.protocol, self.port, self.source_port, self.vpc)
+        for knob in self.knobs:
             knob.observe(lambda _: self.update(), "value")
 
     def show(self, verdict: Verdict) -> None:
         """The knobs, the path, and what blocks it."""
-        row = w.HBox([self.source, self.destination, self.protocol, self.port], layout={"flex_flow": "row wrap"})
+        row = w.HBox(list(self.knobs), layout={"flex_flow": "row wrap"})
         panel(w.VBox([row, self.help]))
         panel(self.view, fill(self.view, path(verdict, self.snapshot)))
         self.table = display(_table(verdict), display_id=True)
 
     def update(self) -> None:
-        """Follow the knobs."""
-        asked = question(self.protocol.value, self.port.value, self.source_port)
+        """Follow the knobs; for a question that makes no sense, say so and clear what answered another."""
         try:
             verdict = trace(
-                self.snapshot, source=self.source.value, destination=self.destination.value, vpc=self.vpc, **asked
+                self.snapshot,
+                source=self.source.value.strip(),
+                destination=self.destination.value.strip(),
+                vpc=self.vpc.value.strip(),
+                **question(self.protocol.value, self.port.value, self.source_port.value),
             )
         except InputError as problem:
             self.help.value = help_html(f"{problem.what}. {problem.hint}")
+            fill(self.view, nothing("no answer to this question", problem.what))
+            self._say(_table(None))
             return
-        self.help.value = f"<b>{escaped(verdict.status.replace('_', ' '))}</b> {escaped(verdict.question)}"
+        self.help.value = f"<b>{verdict.status.replace('_', ' ')}</b> {escaped(verdict.question)}"
         fill(self.view, path(verdict, self.snapshot))
+        self._say(_table(verdict))
+
+    def _say(self, frame: pd.DataFrame) -> None:
         if self.table is not None:
-            self.table.update(_table(verdict))
+            self.table.update(frame)
 
 
-def _table(verdict: Verdict) -> pd.DataFrame:
-    return blockers_frame(verdict)[["leg", "component", "code", "because"]]
+def _port(words: str, value: int) -> w.BoundedIntText:
+    return w.BoundedIntText(
+        value=value,
+        min=-1,
+        max=65535,
+        description=words,
+        style={"description_width": "130px"},
+        layout={"width": "230px"},
+    )
+
+
+def _table(verdict: Verdict | None) -> pd.DataFrame:
+    columns = ["leg", "component", "code", "because"]
+    return blockers_frame(verdict)[columns] if verdict else pd.DataFrame(columns=columns)

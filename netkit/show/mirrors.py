@@ -15,7 +15,7 @@ from netkit.core.errors import InputError
 from netkit.core.net import parse_cidr, protocol_name
 from netkit.core.text import help_html
 from netkit.mirror.capture import Capture
-from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, _nothing
+from netkit.show.plots import _FAINT, ACCEPT, GREY, PALETTE, REJECT, _figure, nothing
 from netkit.show.widgets import fill, panel
 
 ROWS = 25
@@ -39,7 +39,7 @@ def mirror_map(sessions: pd.DataFrame, targets: pd.DataFrame, filters: pd.DataFr
     kind, resource; filters and sources (filter_id, name; interface_id, name, instance_name) give names.
     """
     if sessions.empty:
-        return _nothing(title, "nothing is mirrored here")
+        return nothing(title, "nothing is mirrored here")
     names = _names(targets, "target_id") | _names(filters, "filter_id") | _names(sources, "interface_id")
     nodes: dict[str, int] = {}
     links: list[tuple[int, int, str, str]] = []
@@ -99,7 +99,7 @@ def rule_grid(coverage: pd.DataFrame, *, title: str = "Which rules of the filter
     coverage: netkit.mirror.rule_coverage (direction, number, action, rule, conversations, packets, bytes, state)
     """
     if coverage.empty:
-        return _nothing(title, "no rules were given to look for")
+        return nothing(title, "no rules were given to look for")
     cells = ["direction", "number", "action", "rule", "conversations", "packets", "bytes", "state"]
     white = ["white"] * len(coverage)
     words = [text.split(" ", 3)[-1] for text in coverage["rule"].tolist()]
@@ -126,7 +126,7 @@ def mirrored_beside_logged(
     beside: netkit.mirror.beside_flow_logs, or None without a flow log
     """
     if beside is None or beside.empty:
-        return _nothing(
+        return nothing(
             title, "no flow log to compare with" if beside is None else "no flow of this time that the filter takes"
         )
     figure = _figure(title, height=440)
@@ -172,7 +172,7 @@ def mirror_timeline(
     alerts: time, severity, signature (netkit.mirror.alerts), or None
     """
     if capture.timeline.empty:
-        return _nothing(title, "no mirrored packet")
+        return nothing(title, "no mirrored packet")
     line, step = _bars(capture)
     figure = _figure(title, height=420, barmode="overlay", bargap=0)
     middle = line["start"] + pd.Timedelta(seconds=step / 2)
@@ -290,7 +290,7 @@ def packet_ladder(
     packets: Capture.packets (time, back, bytes, flags, payload, truncated)
     """
     if packets.empty:
-        return _nothing(title, "no packets")
+        return nothing(title, "no packets")
     some = packets.head(most)
     figure = _figure(
         title if len(some) == len(packets) else f"{title}, the first {most} of {len(packets):,}", height=340
@@ -344,11 +344,14 @@ class _Conversations:
         self.capture = capture
         style = {"description_width": "70px"}
         names = sorted({protocol_name(int(number)) for number in capture.conversations["protocol"]})
-        self.protocol = w.Dropdown(options=[("any", ""), *((name, name) for name in names)], value=protocol if protocol in names else "", description="protocol", style=style)  # fmt: skip
+        self.protocol = w.Dropdown(options=[("any", ""), *((name, name) for name in sorted({*names, protocol} - {""}))], value=protocol, description="protocol", style=style)  # fmt: skip
         self.port = w.BoundedIntText(
             value=port, min=0, max=65535, description="port, 0 any", style=style, layout={"width": "190px"}
         )
-        self.text = w.Text(
+        seen = {*capture.conversations["source"], *capture.conversations["destination"]}
+        self.text = w.Combobox(
+            options=sorted(seen)[:2000],
+            ensure_option=False,
             value=text,
             description="address",
             placeholder="10.0.1. or 10.0.0.0/16",
@@ -378,9 +381,10 @@ class _Conversations:
         try:
             some = select_conversations(self.capture.conversations, protocol=self.protocol.value, port=self.port.value, text=self.text.value.strip(), only=self.only.value)  # fmt: skip
         except InputError as problem:
-            self.help.value = help_html(f"{problem.what}. {problem.hint}")
-            return
-        self.help.value = f"{len(some):,} of {len(self.capture.conversations):,} conversations"
+            # What answered another question goes with it.
+            some, self.help.value = self.capture.conversations.head(0), help_html(f"{problem.what}. {problem.hint}")
+        else:
+            self.help.value = f"{len(some):,} of {len(self.capture.conversations):,} conversations"
         self._choices(some)
         if self.table is not None:
             self.table.update(conversation_table(some))
@@ -394,7 +398,7 @@ class _Conversations:
 
     def _figure(self) -> Figure:
         if self.open.value is None:
-            return _nothing("One conversation, packet by packet", "no conversation is left by these knobs")
+            return nothing("One conversation, packet by packet", "no conversation is left by these knobs")
         return packet_ladder(self.capture.packets(int(self.open.value)), title=f"Conversation {self.open.label}")
 
     def _opened(self) -> None:

@@ -12,7 +12,7 @@ from netkit.core.model import Hop, Verdict
 from netkit.reach.explain import hops_frame
 from netkit.reach.network.network import network_of
 from netkit.reach.network.snapshot import Snapshot
-from netkit.show.plots import GREY, REJECT, _figure, _nothing
+from netkit.show.plots import GREY, REJECT, _figure, nothing
 
 OPEN, BLOCKED, BEHIND, UNKNOWN = "#009E73", REJECT, "#B9C2CB", "#E69F00"
 _STATUS = {"REACHABLE": OPEN, "NOT_REACHABLE": BLOCKED, "UNKNOWN": UNKNOWN}
@@ -42,7 +42,7 @@ def path(verdict: Verdict, snapshot: Snapshot, *, title: str = "") -> Figure:
     legs = [(name, hops) for name, hops in (("there", verdict.forward), ("back", verdict.back)) if hops]
     if not legs:
         missing = "; ".join(str(one) for one in (*verdict.unknowns, *verdict.blockers)) or "there are no hops"
-        return _nothing(words, missing[:160])
+        return nothing(words, missing[:160])
     lanes = _lanes([hops for _, hops in legs], snapshot)
     height = 190 + len(legs) * (46 * len(lanes) + 60)
     figure = _figure(words, height=height, showlegend=False)
@@ -199,7 +199,7 @@ def grid(frame: pd.DataFrame, snapshot: Snapshot, *, title: str = "Who reaches w
     frame: matrix.matrix, interface by interface. Beyond 400 interfaces the grid is drawn without names.
     """
     if frame.empty:
-        return _nothing(title, "there are no interfaces")
+        return nothing(title, "there are no interfaces")
     network = network_of(snapshot)
     known = [one for one in frame.index if one in network.interfaces]
     order = sorted(

@@ -40,7 +40,8 @@ def _why(frame: pd.DataFrame, words: str) -> str:
     return f"this log cannot answer that: it has no {lacks}" if lacks else words
 
 
-def _nothing(title: str, words: str) -> Figure:
+def nothing(title: str, words: str) -> Figure:
+    """A figure that says in words why there is none to draw."""
     figure = _figure(title, height=180)
     figure.add_annotation(
         text=words, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14, "color": _FAINT}
@@ -62,7 +63,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
     if measure not in _MEASURES:
         raise InputError(f"no measure {measure!r}", hint=f"one of: {', '.join(_MEASURES)}")
     if frame.empty:
-        return _nothing(title, "no records in this window")
+        return nothing(title, "no records in this window")
     figure = _figure(title, barmode="stack", legend=_LEGEND, bargap=0)
     step = _step(frame["bucket"], 300)
     for action, colour in ACTIONS.items():
@@ -158,7 +159,7 @@ def talkers(frame: pd.DataFrame, *, most: int = 24, title: str = "Who talks to w
     frame: client_group, service, server_group, bytes
     """
     if frame.empty:
-        return _nothing(title, "nobody talks to anybody")
+        return nothing(title, "nobody talks to anybody")
     sums = pd.DataFrame(frame.groupby(["client_group", "service", "server_group"], as_index=False)["bytes"].sum())
     sums = sums.sort_values("bytes", ascending=False)
     shown, rest = sums.head(most), sums.iloc[most:]
@@ -207,7 +208,7 @@ def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port 
     frame: bucket (Unix s), dstport, protocol, records: the query reject_heatmap
     """
     if frame.empty:
-        return _nothing(title, "nothing was rejected")
+        return nothing(title, "nothing was rejected")
     named = frame.assign(
         label=[_port_label(port, int(p)) for port, p in zip(frame["dstport"], frame["protocol"], strict=True)],
     )
@@ -239,7 +240,7 @@ def scan_scatter(frame: pd.DataFrame, *, title: str = "What was tried: time by p
     frame: start (Unix s), srcaddr, dstaddr, dstport, action: the query scan_probes, of one source or several
     """
     if frame.empty:
-        return _nothing(title, "no source tried many ports")
+        return nothing(title, "no source tried many ports")
     figure = _figure(title, height=460, legend=_LEGEND, showlegend=True)
     loud = list(frame["srcaddr"].value_counts().index[: len(PALETTE) - 1])
     quiet = f"other ({frame['srcaddr'].nunique() - len(loud)})"
@@ -263,7 +264,7 @@ def hop_ladder(frame: pd.DataFrame, *, title: str = "One flow, hop by hop") -> F
     source_label, destination_label: investigate.order_hops
     """
     if frame.empty:
-        return _nothing(title, "no interface logged this flow")
+        return nothing(title, "no interface logged this flow")
     rails = list(dict.fromkeys([*frame["source_label"], *frame["destination_label"]]))
     place = {name: number for number, name in enumerate(rails)}
     figure = _figure(title, height=max(320, 58 * len(frame) + 150), showlegend=False)
@@ -332,7 +333,7 @@ def coverage_strip(frame: pd.DataFrame, *, title: str = "Coverage: what each int
     frame: label, bucket (Unix s), state (ok, nodata, skipdata, missing): investigate.coverage_states
     """
     if frame.empty:
-        return _nothing(title, "no interface is in the log")
+        return nothing(title, "no interface is in the log")
     order = {name: number for number, name in enumerate(STATES)}
     step = _step(frame["bucket"], 600)
     grid = _grid(frame.assign(code=frame["state"].map(order)), "code", "max", step)
@@ -358,7 +359,7 @@ def egress_bars(frame: pd.DataFrame, *, most: int = 20, title: str = "What leave
     frame: label (destination), path, bytes, source (label of the sender): investigate.egress_table
     """
     if frame.empty:
-        return _nothing(title, _why(frame, "nothing left the VPC"))
+        return nothing(title, _why(frame, "nothing left the VPC"))
     top = frame.sort_values("bytes", ascending=False).head(most)
     share = top["bytes"].sum() / (frame["bytes"].sum() or 1)
     figure = _figure(
@@ -383,7 +384,7 @@ def tcp_outcomes(frame: pd.DataFrame, *, most: int = 15, title: str = "How TCP c
     frame: label, established, refused, rejected, unanswered: the query tcp_outcomes with a label for each server and port
     """
     if frame.empty:
-        return _nothing(title, _why(frame, "no TCP connection was opened in this window"))
+        return nothing(title, _why(frame, "no TCP connection was opened in this window"))
     top = frame.head(most)
     figure = _figure(
         title + (f" (the first {most} of {len(frame)})" if len(frame) > most else ""),

@@ -15,11 +15,13 @@ from plotly.graph_objects import Figure
 
 from netkit.core.errors import InputError, NetkitError
 from netkit.core.net import parse_cidr, protocol_name
+from netkit.core.tables import frame_html
 from netkit.core.text import help_html
 from netkit.flowlogs.names import AddressBook
-from netkit.show.plots import talkers
+from netkit.show.plots import nothing, talkers
 
 ROWS = 25
+_TITLE = "Who talks to whom, by subnet and service"
 WIDGET, PLOTLY = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"
 
 
@@ -33,11 +35,12 @@ def select_pairs(
     start: int = 0,
     end: int = 0,
     text: str = "",
+    book: AddressBook | None = None,
 ) -> pd.DataFrame:
     """The conversations that some knobs keep. Raises InputError for a CIDR that is none.
 
     frame: investigate.with_rejects, or the query conversations, which are all accepted; start and end in Unix seconds
-    (0: open), action ACCEPT or REJECT, protocol a name, text part of an address
+    (0: open), action ACCEPT or REJECT, protocol a name, text part of an address, a group, or with a book of a name
     """
     keep = pd.Series(True, index=frame.index)
     if action:
@@ -55,7 +58,11 @@ def select_pairs(
         inside = {address: ipaddress.ip_address(address) in block for address in {*frame["client"], *frame["server"]}}
         keep &= frame["client"].map(inside) | frame["server"].map(inside)
     if text:
-        keep &= frame.astype(str).apply(lambda column: column.str.contains(text, regex=False)).any(axis=1)
+        found = frame.astype(str).apply(lambda column: column.str.contains(text, regex=False)).any(axis=1)
+        if book is not None:
+            named = {one: text in book.label(one) for one in {*frame["client"], *frame["server"]}}
+            found |= frame["client"].map(named) | frame["server"].map(named)
+        keep &= found
     return frame[keep].reset_index(drop=True)
 
 
@@ -96,7 +103,7 @@ def explorer(
     """
     chosen = select_pairs(conversations, action=action, protocol=protocol, port=port, cidr=cidr)
     if conversations.empty:
-        display(talkers(chosen))
+        display(nothing(_TITLE, "there are no conversations in this window"))
         return
     _Explorer(conversations, book, records, action, protocol, port, cidr).show(chosen)
 
@@ -115,8 +122,17 @@ def fill(view: w.Output, figure: Figure) -> dict[str, Any]:
     message of its own on the channel on which it waits for the cell to end, and now and then never sees that end.
     """
     bundle = {PLOTLY: json.loads(figure.to_json()), "text/plain": "figure"}
-    view.outputs = ({"output_type": "display_data", "data": bundle, "metadata": {}},)
+    _set(view, bundle)
     return bundle
+
+
+def tell(view: w.Output, page: str = "", text: str = "") -> None:
+    """Put HTML into an Output in place of what is there; without any, clear it."""
+    _set(view, {"text/html": page, "text/plain": text} if page else None)
+
+
+def _set(view: w.Output, bundle: dict[str, Any] | None) -> None:
+    view.outputs = ({"output_type": "display_data", "data": bundle, "metadata": {}},) if bundle else ()
 
 
 class _Explorer:
@@ -145,10 +161,13 @@ class _Explorer:
             layout={"width": "190px"},
             style=wide,
         )
-        names = sorted({protocol_name(int(number)) for number in frame["protocol"]})
+        # What was asked for stays to be chosen though the log has none of it: the knobs say what the figure shows.
+        names = sorted(
+            {protocol_name(int(number)) for number in frame["protocol"]} | ({protocol} if protocol else set())
+        )
         self.protocol = w.Dropdown(
             options=[("any", ""), *((name, name) for name in names)],
-            value=protocol if protocol in names else "",
+            value=protocol,
             description="protocol",
             style=wide,
         )
@@ -158,8 +177,15 @@ class _Explorer:
         self.cidr = w.Text(
             value=cidr, placeholder="10.0.1.0/24", description="CIDR", continuous_update=False, style=wide
         )
-        self.text = w.Text(
-            value="", placeholder="part of an address", description="find", continuous_update=False, style=wide
+        ends = sorted({book.label(one) for one in {*frame["client"], *frame["server"]}})
+        self.text = w.Combobox(
+            options=ends[:2000],
+            value="",
+            placeholder="part of a name or address",
+            description="find",
+            ensure_option=False,
+            continuous_update=False,
+            style=wide,
         )
         self.pair = w.Dropdown(
             options=[("choose a pair", None)], description="records of", layout={"width": "95%"}, style=wide
@@ -175,13 +201,20 @@ class _Explorer:
         self.offer(chosen)
         rows = w.HBox([self.action, self.protocol, self.port, self.cidr, self.text], layout={"flex_flow": "row wrap"})
         panel(w.VBox([self.time, rows, self.help]))
-        panel(self.view, fill(self.view, talkers(chosen)))
+        panel(self.view, fill(self.view, self.figure(chosen)))
         self.table = display(pair_table(chosen, self.book), display_id=True)
         panel(w.VBox([self.pair, self.detail]))
 
+    def figure(self, chosen: pd.DataFrame) -> Figure:
+        """The chosen conversations drawn, or that none is left."""
+        if chosen.empty:
+            return nothing(_TITLE, f"none of the {len(self.frame):,} conversations is left by these knobs")
+        return talkers(chosen, title=_TITLE)
+
     def update(self) -> None:
-        """Follow the knobs; a CIDR that is none gives a line of help."""
+        """Follow the knobs; for a CIDR that is none, say so and clear what answered another question."""
         start, end = self.time.value
+        tell(self.detail)
         try:
             chosen = select_pairs(
                 self.frame,
@@ -192,14 +225,20 @@ class _Explorer:
                 start=start,
                 end=end + 1,
                 text=self.text.value.strip(),
+                book=self.book,
             )
         except InputError as problem:
             self.help.value = help_html(f"{problem.what}. {problem.hint}")
+            self.answer(self.frame.head(0), nothing(_TITLE, problem.what))
             return
         self.help.value = f"{len(chosen):,} of {len(self.frame):,} conversations"
+        self.answer(chosen, self.figure(chosen))
+
+    def answer(self, chosen: pd.DataFrame, figure: Figure) -> None:
+        """Figure, table and pairs of these conversations, and no others."""
         self.offer(chosen)
         # JupyterLab redraws a table that is updated in place, but not a plotly figure: that one stands in an Output.
-        fill(self.view, talkers(chosen))
+        fill(self.view, figure)
         if self.table is not None:
             self.table.update(pair_table(chosen, self.book))
 
@@ -212,12 +251,14 @@ class _Explorer:
         ]
 
     def open_pair(self) -> None:
-        """Fetch and show the records of the chosen pair."""
+        """Fetch and show the records of the chosen pair, and of no other."""
+        tell(self.detail)
         if self.pair.value is None or self.records is None:
             return
-        with self.detail:
-            self.detail.clear_output(wait=True)
-            try:
-                display(self.records(*self.pair.value))
-            except NetkitError as problem:
-                display({"text/plain": str(problem)}, raw=True)
+        tell(self.detail, "<p>reading …</p>", "reading")
+        try:
+            frame = self.records(*self.pair.value)
+        except NetkitError as problem:
+            tell(self.detail, help_html(problem), str(problem))
+            return
+        tell(self.detail, frame_html(frame), str(frame))
