@@ -31,10 +31,30 @@ from __future__ import annotations
 
 import re
 
-_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_KEY = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
-_TOKEN = re.compile(r"(?<![A-Za-z0-9/+])(?:IQoJ|FwoG|FQoG)[A-Za-z0-9/+]{80,}={0,2}")
+# Forms of key material. AWS: IAM User Guide, "IAM identifiers" (unique id prefixes) and SigV4's query parameters; others: RFC 6750
+# (Bearer), RFC 7519 (JWT), RFC 3986 (userinfo), RFC 7468 (PEM), and the token prefixes that GitHub, Slack and Stripe document.
+_GONE = "[redacted]"
+_FORMS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA)[A-Z0-9]{12,}"
+    r"|(?:IQoJ|FwoG|FQoG|FwoD|FQoD)(?:[A-Za-z0-9/+]|%2[BbFf]){80,}(?:=|%3[Dd]){0,2}"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
+    r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|[rs]k_live_[A-Za-z0-9]{16,}",
+    re.DOTALL,
+)
+_AFTER_WORDS = re.compile(r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{16,}=*|(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)")
+_NAMED = re.compile(
+    r"""(?ix)(?<![a-z])(
+      (?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|secret_?(?:access)?_?key|secretaccesskey|client_?secret|api_?key|private_?key)
+      (?:\\?["'])?\s*[:=]\s*
+    | (?:x-amz-(?:signature|credential|security-token)|signature(?==[0-9A-Fa-f]{32})|(?:[a-z]+[_-]?)?(?:access|auth|session|security|refresh|id)[_-]?token|pwd)
+      (?:\\?["'])?(?:\s*=\s*|\s*:\s*(?=\\?["']))
+    )(\\?["'])?(?!\[redacted\])((?(2)[^"'\\\r\n]|[^\s"'&,;<>\\)\]}]){4,})"""
+)
+_RUN = re.compile(r"(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9/+]){40,}")
+_OTHER_SIGN = re.compile(r"(%(?!2[BbFf])[0-9A-Fa-f]{2})")
 _TURN = re.compile(r"(?=[a-z][A-Z0-9]|[A-Z][a-z0-9]|[0-9][A-Za-z])")
+_KEY_LENGTH, _LONGEST_PATH = 40, 200
 
 
 def _random(text: str) -> bool:
@@ -46,15 +66,42 @@ def _random(text: str) -> bool:
     return any(c.isupper() for c in text) and any(c.islower() for c in text) and len(_TURN.findall(text)) >= 8
 
 
+def _no_words(text: str) -> bool:
+    """The same of a part of a path, whose folders may be words with capitals: a key holds hardly any word."""
+    return _random(text) and len(re.sub(r"[A-Z]?[a-z]{3,}", "", text)) > _KEY_LENGTH / 2
+
+
+def _without_keys(run: re.Match[str]) -> str:
+    return "".join(part if _OTHER_SIGN.fullmatch(part) else _without_key(part) for part in _OTHER_SIGN.split(run[0]))
+
+
+def _without_key(part: str) -> str:
+    """A run of a key's alphabet without a secret key that stands in it whole, or between slashes."""
+    text = re.sub(r"%2[BbFf]", lambda sign: "+" if sign[0][2] in "Bb" else "/", part)
+    if len(text) == _KEY_LENGTH:
+        return _GONE if _random(text) else part
+    if text != part or len(text) > _LONGEST_PATH:  # a picture or an archive, in which anything may stand by chance
+        return part
+    for start in (0, *(at + 1 for at, sign in enumerate(text) if sign == "/")):
+        end = start + _KEY_LENGTH
+        if end <= len(text) and text[end : end + 1] in ("", "/") and _no_words(text[start:end]):
+            return text[:start] + _GONE + text[end:]
+    return part
+
+
 def looks_secret(text: str) -> bool:
-    """Whether a text holds what has the shape of an AWS key id, a secret key, a session token or a private key."""
+    """Whether a text holds what redact() would blank out."""
     return redact(text) != text
 
 
 def redact(text: str) -> str:
-    """The text with access key ids and anything of the shape of a secret key or session token blanked out."""
-    text = _TOKEN.sub("[redacted]", _KEY_ID.sub("[redacted]", text))
-    return _KEY.sub(lambda run: "[redacted]" if _random(run[0]) else run[0], text)
+    """The text with key material blanked out: access key ids, what has the shape of a secret key or token, also URL-encoded,
+
+    private keys, JSON Web Tokens, and what stands behind password=, Bearer and the like.
+    """
+    text = _AFTER_WORDS.sub(lambda found: f"{found[1] or found[2]}{_GONE}", _FORMS.sub(_GONE, text))
+    text = _NAMED.sub(lambda found: f"{found[1]}{found[2] or ''}{_GONE}", text)
+    return _RUN.sub(_without_keys, text)
 
 
 class NetkitError(Exception):

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netkit.core.errors import redact
+
+_PACKED = ("bdata", "image/png", "image/jpeg", "application/pdf")  # base64: plotly's arrays, and pictures
 
 
 def escaped(value: object) -> str:
     """A value as text within HTML, in an element or in a quoted attribute: it shows as it is, and marks up nothing."""
     return html.escape(str(value), quote=True)
+
+
+def redacted(value: Any) -> Any:
+    """JSON values with key material blanked out of every text; packed numbers and pictures are left as they are."""
+    if isinstance(value, Mapping):
+        return {redact(str(name)): one if name in _PACKED else redacted(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(one) for one in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def lines_html(lines: Sequence[object]) -> str:

@@ -25,7 +25,7 @@ from nbconvert.filters import markdown2html
 from netkit.core.errors import redact
 from netkit.core.look import COPY_SCRIPT, REPORT_DARK, RULES
 from netkit.core.model import Finding
-from netkit.core.text import escaped
+from netkit.core.text import escaped, redacted
 from netkit.runs.answer import answer_html, findings_html
 from netkit.runs.notebook import BOX, FINDINGS_MIME
 
@@ -230,21 +230,13 @@ def _figure(spec: Mapping[str, Any], figures: list[str]) -> str:
     place = f"nk-figure-{len(figures)}"
     height = int(spec.get("layout", {}).get("height") or 450)
     # Without "<" nothing in it can end the script, or begin what the parser reads another way (`<!--<script>`).
-    text = json.dumps(_told(spec)).replace("<", "\\u003c")
+    text = json.dumps(_drawn(spec)).replace("<", "\\u003c")
     figures.append(f'<script type="application/json" class="nk-figure" data-place="{place}">{text}</script>')
     return f'<div id="{place}" style="width:100%;height:{height}px"></div>'
 
 
-def _told(value: Any) -> Any:
-    """A figure's values without key material; plotly's packed numbers (bdata) are left as they are.
-
-    Points are drawn as SVG: plotly's WebGL makes functions of text, which the page's policy does not allow.
-    """
-    if isinstance(value, Mapping):
-        return {
-            name: one if name == "bdata" else "scatter" if (name, one) == ("type", "scattergl") else _told(one)
-            for name, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_told(one) for one in value]
-    return redact(value) if isinstance(value, str) else value
+def _drawn(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure without key material, its points drawn as SVG: plotly's WebGL makes functions of text, which the policy forbids."""
+    safe: dict[str, Any] = redacted(spec)
+    traces = [one | {"type": "scatter"} if one.get("type") == "scattergl" else one for one in safe.get("data", [])]
+    return safe | {"data": traces}

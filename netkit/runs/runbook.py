@@ -11,6 +11,9 @@ import difflib
 import json
 import os
 import re
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from netkit.core.errors import (
     redact,
 )
 from netkit.core.model import SEVERITIES, Coverage, Finding, Severity
+from netkit.core.text import redacted
 from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION, project_root
 from netkit.runs.refuse import refuse
 
@@ -119,7 +123,7 @@ def read_file(path: Path) -> dict[str, Any]:
     """The keys of a YAML parameter file, every value as text. Raises ParameterError for a file that is none."""
     try:
         values = yaml.load(path.read_text("utf-8"), Loader=_Text)  # noqa: S506  (BaseLoader makes text only)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
         raise ParameterError(
             f"the parameter file cannot be read: {' '.join(str(problem).split())[:200]}", subject=str(path)
         ) from None
@@ -168,7 +172,7 @@ def _typed(one: Declared, value: Any, source: str) -> Any:
     """A text as the declared type. Raises ParameterError."""
     try:
         return _coerced(one.kind, value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         shown = redact(str(value))[:80]
         raise ParameterError(
             f"{one.name}: {shown!r} is not {one.kind}",
@@ -234,6 +238,7 @@ def run(
     (folder / "params.json").write_text(json.dumps(parameters, indent=1), "utf-8")
     kept, page = folder / "notebook.ipynb", folder / "report.html"
     problem = _execute(notebook, kept, values, progress)
+    _without_secrets(kept)
     if problem:
         write_report(kept, page, parameters=parameters, problem=problem.words)
         raise problem.kind(
@@ -277,7 +282,7 @@ def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bo
     # The kernel's notes on its own transport are not news to a scheduler.
     quiet = ["--log-level=ERROR"]
     try:
-        with _transport() as transport:
+        with _stoppable(), _transport() as transport:
             papermill.execute_notebook(
                 str(notebook),
                 str(kept),
@@ -290,9 +295,36 @@ def _execute(notebook: Path, kept: Path, values: Mapping[str, Any], progress: bo
     except PapermillExecutionError as error:
         kind = NotebookRefused if error.ename in input_errors() else NotebookFailed
         return _Problem(kind, _first_lines(error, injected=bool(values)))
+    except KeyboardInterrupt:
+        return _Problem(NotebookFailed, "the run was stopped (SIGINT or SIGTERM) before the notebook came to its end")
     except (DeadKernelError, CellTimeoutError) as error:
         return _Problem(NotebookFailed, f"the kernel ended before the notebook did: {str(error).splitlines()[0]}")
     return None
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A scheduler's SIGTERM ends a run as Ctrl-C does, so that what was done is kept and told."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _without_secrets(kept: Path) -> None:
+    """Blank out key material in the notebook that is kept: what a tag or a log line held shows in its outputs."""
+    if kept.exists():
+        book = json.loads(kept.read_text("utf-8"))
+        kept.write_text(json.dumps(redacted(book), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 @contextmanager
@@ -301,13 +333,23 @@ def _transport() -> Iterator[dict[str, Any]]:
 
     Ports of TCP are chosen before the kernel takes them, so of two runs that start together one could lose its kernel.
     """
+    from jupyter_client.manager import AsyncKernelManager
     from traitlets.config import Config
+
+    class Quiet(AsyncKernelManager):
+        """Its kernel's own last words, when it is stopped, are not those of the run."""
+
+        async def _async_start_kernel(self, **options: Any) -> None:
+            await super()._async_start_kernel(**options | {"stderr": subprocess.DEVNULL})
+
+        start_kernel = _async_start_kernel
 
     if os.name == "nt":
         yield {}
         return
     with TemporaryDirectory(prefix="netkit-") as folder:
-        yield {"config": Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})}
+        config = Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
+        yield {"config": config, "kernel_manager_class": Quiet}
 
 
 def _first_lines(error: Any, *, injected: bool) -> str:
