@@ -72,9 +72,9 @@ def test_numbers_and_pictures_of_a_notebook_are_left() -> None:
 
 
 def test_nothing_that_a_run_writes_holds_a_secret(tmp_path: Path) -> None:
-    shows = " ".join(text for text, _ in FORMS.values()).replace("\\", "")
+    shows = "|".join(text for text, _ in FORMS.values()).replace("\\", "")
     body = f"shown = {shows!r}\nprint(shown)\n"
-    frame = "import pandas as pd\npd.DataFrame({'log line': shown.split()})"
+    frame = "import pandas as pd\npd.DataFrame({'log line': shown.split(chr(124))})"
     runbook.run(notebook(tmp_path, body, frame, PUBLISH), out=tmp_path / "out", progress=False)
     for path in (tmp_path / "out").iterdir():
         text = path.read_text("utf-8")

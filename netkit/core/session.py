@@ -206,7 +206,7 @@ def _refuse_aws(region: str, profile: str, account_id: str) -> boto3.Session:
             subject=", ".join(override),
             hint=f'unset {override[0]}, or use target="sandbox"',
         )
-    if not re.fullmatch(r"\d{12}", account_id):
+    if not re.fullmatch("[0-9]{12}", account_id):
         raise TargetError(
             f'target="aws" needs account_id, twelve digits; it is {account_id!r}',
             hint='quote it in YAML: account_id: "000123456701"',

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from netkit.core.errors import redact
 from netkit.core.look import block, command, is_command
 from netkit.core.net import protocol_name
 from netkit.core.text import escaped
@@ -156,6 +157,7 @@ def _text(text: str, name: str) -> str:
         return escaped(protocol_name(int(text)))
     if text in _VERDICTS:
         return f"<span class='i'>{_VERDICTS[text]}</span>"
+    text = redact(text)  # here, while it is whole: marks or a cut within a key would hide it from the report's own
     if is_command(text):
         first = " ".join(text.split()[:3])
         return f"<details><summary><code>{escaped(first)} …</code></summary>{command(text)}</details>"
@@ -166,6 +168,7 @@ def _text(text: str, name: str) -> str:
 
 def prose(text: str) -> str:
     """Words in HTML, with ids and addresses whole; one long word without blanks may break behind a colon, slash or comma."""
+    text = redact(text)
     if " " not in text and len(text) > (44 if "_" not in text else 30):
         return "<wbr>".join(f"<span class='i'>{escaped(part)}</span>" for part in _BREAK.split(text))
     if len(text) <= 28:

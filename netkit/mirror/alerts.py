@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import re
 import zlib
@@ -40,6 +41,8 @@ _TURNED = {
     "destination_port": "source_port",
 }
 _LONGEST_PATTERN = 500
+_LONGEST_LINE = 2**20  # EVE records have some hundred bytes, with payload and packet some ten thousand
+TOO_LONG = object()
 _BLOCK = 2**20
 
 _FAST = re.compile(
@@ -130,6 +133,9 @@ class _Reading:
 
     def _take(self, entry: Any, file: str) -> None:
         self.lines += 1
+        if entry is TOO_LONG:
+            self._bad()
+            return
         row = self._eve(entry, file) if isinstance(entry, dict) else self._fast(str(entry), file)
         if row is not None:
             self.rows.append(row)
@@ -191,18 +197,31 @@ class _Reading:
 
 
 def _entries(stream: io.TextIOWrapper) -> Iterator[Any]:
-    """EVE records as dicts, other lines as text; a file that is one JSON array gives its members."""
-    first = stream.readline()
-    while first and not first.strip():
-        first = stream.readline()
-    if first.lstrip().startswith("["):
+    """EVE records as dicts, other lines as text; a file that is one JSON array gives its members; TOO_LONG for a line over the cap."""
+    lines = _lines(stream)
+    first = next((line for line in lines if line is TOO_LONG or str(line).strip()), "")
+    if isinstance(first, str) and first.lstrip().startswith("["):
         yield from _array(first, stream)
         return
-    line = first
-    while line:
-        if line.strip():
-            yield _parsed(line)
-        line = stream.readline()
+    for line in itertools.chain([first], lines):
+        if line is TOO_LONG:
+            yield line
+        elif str(line).strip():
+            yield _parsed(str(line))
+
+
+def _lines(stream: io.TextIOWrapper) -> Iterator[object]:
+    """The lines of a file, TOO_LONG in place of one over the cap, which is never held as a whole."""
+    while line := stream.readline(_LONGEST_LINE + 1):
+        if len(line) <= _LONGEST_LINE:
+            yield line
+            continue
+        if line.lstrip().startswith("["):  # an array stands in one line, and its members have the cap
+            yield line
+            continue
+        while line and not line.endswith("\n"):
+            line = stream.readline(_BLOCK)
+        yield TOO_LONG
 
 
 def _parsed(line: str) -> Any:
@@ -210,7 +229,7 @@ def _parsed(line: str) -> Any:
         return line.rstrip("\n")
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return line
 
 
@@ -223,8 +242,14 @@ def _array(first: str, stream: io.TextIOWrapper) -> Iterator[Any]:
             return
         try:
             entry, end = decoder.raw_decode(text)
+        except RecursionError:
+            yield TOO_LONG
+            return
         except ValueError:
-            more = stream.read(max(_BLOCK, len(text)))
+            if len(text) > _LONGEST_LINE + _BLOCK:  # where the next member begins cannot be known
+                yield TOO_LONG
+                return
+            more = stream.read(_BLOCK)
             if not more:
                 if text.strip():
                     yield text[:200]
