@@ -281,6 +281,25 @@ def test_the_public_address_of_another_host_through_nat() -> None:
     assert codes(net.ask("inner", "198.51.100.77")) == ["ENI_SG_RULES_MISMATCH"]
 
 
+@pytest.mark.parametrize("gateway", ["igw-a", "eigw-1"])
+def test_the_ipv6_address_of_a_host_in_another_vpc(gateway: str) -> None:
+    net = Net()
+    for letter, four, six in (("a", "10.0", "2600:1f16:1"), ("b", "10.1", "2600:1f16:2")):
+        net.vpc(f"vpc-{letter}", f"{four}.0.0/16", f"{six}::/56")
+        net.subnet(f"subnet-{letter}", f"vpc-{letter}", f"{four}.1.0/24", f"{six}::/64")
+        net.igw(f"igw-{letter}", f"vpc-{letter}")
+        net.host(letter, f"subnet-{letter}", f"{four}.1.10", v6=f"{six}::10")
+    net.tables["EgressOnlyInternetGateways"].append({"EgressOnlyInternetGatewayId": "eigw-1", "Attachments": [{"VpcId": "vpc-a", "State": "attached"}]})  # fmt: skip
+    net.route("rtb-a", "::/0", gateway)
+    net.route("rtb-b", "::/0", "igw-b")
+    verdict = net.ask("a", "2600:1f16:2::10")
+    assert verdict.reachable and verdict.forward[-1].component == "i-b" and verdict.back[-1].component == "i-a", str(
+        verdict
+    )
+    net.find("SecurityGroups", "sg-b")["IpPermissions"] = [allow("tcp", (443, 443), "10.0.0.0/8")]
+    assert codes(net.ask("a", "2600:1f16:2::10")) == ["ENI_SG_RULES_MISMATCH"]
+
+
 @pytest.mark.parametrize("kind", ["application", "network"])
 def test_an_internet_facing_balancer_asked_from_inside(kind: str) -> None:
     net = balanced(kind, preserve="false" if kind == "network" else "")

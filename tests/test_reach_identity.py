@@ -230,6 +230,19 @@ def test_an_association_that_only_the_owner_is_told() -> None:
     assert net.ask("client", "server").status == "UNKNOWN"
 
 
+@pytest.mark.parametrize("key", ["SecurityGroups", "RouteTables", "NetworkInterfaces", "Reservations"])
+def test_two_records_of_one_id_in_one_table_open_nothing(key: str) -> None:
+    for turned in (False, True):
+        net = pair()
+        other = copy.deepcopy(net.tables[key][-1])
+        other |= {"IpPermissions": [], "Routes": [], "Status": "available"}
+        for one in other.get("Instances", []):
+            one["State"] = {"Name": "stopped"}
+        net.tables[key].insert(0 if turned else len(net.tables[key]), other)
+        verdict = net.ask("client", "server")
+        assert not verdict.reachable, str(verdict)
+
+
 def test_what_two_accounts_show_differently_and_neither_owns_is_unknown() -> None:
     one, two = public("a", OWNER), public("a", OTHER)
     for net in (one, two):
@@ -307,3 +320,6 @@ def test_a_vpn_whose_tunnels_are_all_down(status: tuple[str, ...], state: str, c
     assert codes(there) == code and there.status == ("NOT_REACHABLE" if code else "UNKNOWN"), str(there)
     assert codes(net.ask("client", "tgw-attach-v")) == code
     assert codes(net.ask("tgw-attach-v", "client"))[:1] == code
+    gone = net.snapshot().without("VpnConnections")
+    for ends in (("client", "tgw-attach-v"), ("tgw-attach-v", "client"), ("client", "192.168.7.7")):
+        assert trace(gone, source=ends[0], destination=ends[1], port=443).status == "UNKNOWN"

@@ -189,8 +189,14 @@ def _off_transit(leg: Leg, came: Attachment, route: TransitRoute, zone: str) -> 
 
 def check_vpn(leg: Leg, attachment: Attachment) -> None:
     """A VPN attachment passes nothing while its connection is not available or all its tunnels are down."""
-    vpn = leg.network.vpns.get(attachment.resource) if attachment.kind == "vpn" else None
-    if vpn is None or (vpn.state == "available" and not vpn.down):
+    if attachment.kind != "vpn":
+        return
+    vpn = leg.network.vpns.get(attachment.resource)
+    if vpn is None:
+        if attachment.id in (leg.goal.id, leg.home.id):  # on to anything beyond it nobody looks anyway
+            leg.lacks("VpnConnections", attachment.resource)
+        return
+    if vpn.state == "available" and not vpn.down:
         return
     why = "all its tunnels were down when it was collected" if vpn.state == "available" else f"it is {vpn.state}"
     leg.hop(attachment.id, "transit-gateway-attachment", name=attachment.name)

@@ -319,20 +319,25 @@ def build_network(snapshot: Snapshot) -> Network:
 
 
 def _once(network: Network, key: str, things: Iterable[Thing]) -> dict[str, Thing]:
-    """Things by id. What two accounts show is taken as its owner shows it; where neither owns it and they differ, it is damaged."""
+    """Things by id. What two accounts show is taken as its owner shows it; where neither owns it and they differ, it is not known."""
     held: dict[str, Thing] = {}
+    torn: set[str] = set()
     for one in things:
         other = held.setdefault(one.id, one)
         if other is one:
             continue
         if _is_own(network, one) and not _is_own(network, other):
             held[one.id] = one
-        elif (
-            _is_own(network, one) == _is_own(network, other)
-            and replace(one, scope=other.scope, name=other.name) != other
-        ):
+        elif _is_own(network, one) == _is_own(network, other) and _differ(key, one, other):
             network.damaged[key].append(f"two different records of {one.id}")
-    return held
+            torn.add(one.id)
+    return {name: one for name, one in held.items() if name not in torn}
+
+
+def _differ(key: str, one: Named, other: Named) -> bool:
+    """Whether two records of one id say different things of it: beside the account's own tags, and but for a VPC who owns it."""
+    owner = one.owner if key in ("Vpcs", "Subnets") else other.owner
+    return replace(one, scope=other.scope, name=other.name, owner=owner) != other
 
 
 def _is_own(network: Network, one: Named) -> bool:
