@@ -312,7 +312,7 @@ def provision_findings(
                 evidence,
                 (),
                 (described,),
-                "look at the bucket policy and its key",
+                "aws ec2 describe-flow-logs --flow-log-ids " + " ".join(subject),
             )
         ]
     records, seen = _arrived(session, spec, database, table, workgroup, window)
@@ -320,7 +320,11 @@ def provision_findings(
     claim = (
         f"Flow logs are in force on {', '.join(spec.resource_ids)}; {counted(records, 'record')} of {window} are there"
     )
-    step = run_command("21_flow_logs_analysis", source=f"{database}.{table}") if table else "run 21_flow_logs_analysis"
+    step = (
+        run_command("21_flow_logs_analysis", source=f"{database}.{table}")
+        if table
+        else run_command("21_flow_logs_analysis")
+    )
     status = "confirmed" if seen.state == "ok" else "inconclusive"
     limits = ("a new flow log takes some ten minutes to deliver, and nothing before its creation",)
     return [Finding("FLOW-LOG-IN-FORCE", status, "info", subject, claim, evidence, limits, (described, seen), step)]  # type: ignore[arg-type]
@@ -379,7 +383,7 @@ def start_findings(calls: Sequence[Coverage], interfaces: pd.DataFrame, logs: pd
                 {"calls": [row.table for row in calls]},
                 (),
                 (done,),
-                "run 21_flow_logs_analysis",
+                run_command("21_flow_logs_analysis"),
             )
         )
     blind = read.unlogged(interfaces, logs)
@@ -397,7 +401,7 @@ def start_findings(calls: Sequence[Coverage], interfaces: pd.DataFrame, logs: pd
                 evidence,
                 (),
                 (seen,),
-                "run 20_flow_logs_provision",
+                run_command("20_flow_logs_provision"),
             )
         )
     return found

@@ -167,7 +167,7 @@ def coverage_findings(trust: Trust, unlogged: Sequence[str] = (), inventory: Seq
                 (),
                 claim,
                 {"malformed_lines": skipped, "examples": examples},
-                "read what is malformed in the notebook's table of coverage, and fetch those files again",
+                flow_command(trust.source),  # its table of coverage says which files
             )
         )
     if unlogged:
@@ -177,9 +177,12 @@ def coverage_findings(trust: Trust, unlogged: Sequence[str] = (), inventory: Seq
     denied = tuple(row for row in inventory if row.state == "denied")
     if denied:
         claim = f"Which interfaces have no flow log, and how they are called, is unknown: {listed(row.table for row in denied)} denied"
-        step = "ask for these reads; until then addresses may lack names, and gateways may be taken for hosts"
+        step = run_command("00_start_here")  # which reads to ask for
+        limits = ("until these reads are allowed addresses may lack names, and gateways may be taken for hosts",)
         evidence = {"denied": [row.note for row in denied]}
-        found.append(Finding("FLOW-COVERAGE-UNKNOWN", "inconclusive", "medium", (), claim, evidence, (), denied, step))
+        found.append(
+            Finding("FLOW-COVERAGE-UNKNOWN", "inconclusive", "medium", (), claim, evidence, limits, denied, step)
+        )
     return found
 
 
