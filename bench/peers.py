@@ -10,13 +10,14 @@ import gzip
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from netkit import flowlogs
-from netkit.flowlogs import files
+from netkit.flowlogs import files, forms
 from netkit.flowlogs.catalog import find_query
 
 QUERIES = ("top_talkers", "rejected_connections")
@@ -28,7 +29,7 @@ ACTION = {"top_talkers": "ACCEPT", "rejected_connections": "REJECT"}
 
 
 def ours(query: str, folder: Path) -> float:
-    """netkit on files that it has not seen: every line is checked while it is read."""
+    """netkit on files that it has not seen: every line is read, checked and kept in the private copy."""
     return float(_measure_of(query, flowlogs.open(folder).query(query)))
 
 
@@ -44,7 +45,10 @@ def duckdb(query: str, folder: Path) -> float:
     """Bare DuckDB, the same SQL over read_csv or read_parquet, typed and with no check at all."""
     import duckdb as bare
 
-    (layout,), paths = files.group(files.find_files(folder)), [str(path) for path in files.find_files(folder)]
+    found_files = files.find_files(folder)
+    paths = [str(path) for path in found_files]
+    with tempfile.TemporaryDirectory() as private:
+        layout = forms.read(found_files[0], Path(private)).parts[0].layout
     types = {name: files.duckdb_type(name) for name in layout.columns}
     reader = (
         f"read_parquet({paths})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netkit import flowlogs
-from netkit.core.errors import FieldError, SourceError
+from netkit.core.errors import FieldError, SourceError, WindowError
 from netkit.core.model import Window
-from netkit.flowlogs import engines, files
 from netkit.flowlogs.fields import COLUMNS, DEFAULT_V2, FIELDS, INVESTIGATION
 
 DATA = Path(__file__).parent.parent / ".." / "shared" / "data" / "flowlogs"
@@ -91,14 +91,13 @@ def test_a_line_too_short_is_counted_and_shown() -> None:
 
 
 @needs_data
-def test_a_spreadsheets_account_ids_are_never_guessed() -> None:
+def test_a_spreadsheets_account_ids_are_a_doubt_and_never_guessed() -> None:
     logs = flowlogs.open(DATA / "damaged_by_spreadsheet.csv")
     (seen,) = logs.coverage().to_dict("records")
     text = (DATA / "damaged_by_spreadsheet.csv").read_text().splitlines()
-    assert seen["rows"] == 0
-    assert seen["skipped"] == len(text)
+    assert (seen["rows"], seen["skipped"], seen["state"]) == (len(text) - 1, 1, "skipped")  # the first row is junk
     assert "6.02485E+11" in seen["note"]
-    assert logs.query("top_talkers").empty
+    assert set(logs.records(limit=1)["account_id"]) == {"6.02485E+11"}
 
 
 @needs_data
@@ -157,12 +156,10 @@ def typed(record: dict[str, str]) -> dict[str, Any]:
 
 
 def read_back(path: Path) -> list[dict[str, Any]]:
-    """Every known column of every well-formed record, by way of the engine's own SQL."""
-    engine = engines.FileEngine(files.find_files(path))
-    engine._judge()
-    sql, _ = engine._flows(engine.columns, None)
-    rows = engine._db.execute(sql).fetchall()
-    return [dict(zip(engine.columns, row, strict=True)) for row in rows]
+    """Every known column of every well-formed record."""
+    frame = flowlogs.open(path).records(limit=1_000_000)
+    rows = frame.astype("object").where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def values_of(name: str) -> st.SearchStrategy[str]:
@@ -241,9 +238,7 @@ def test_unknown_columns_are_not_fatal(tmp_path: Path) -> None:
     assert "brand-new-field" not in flowlogs.open(path).fields
 
 
-@pytest.mark.parametrize("small", [True, False])
-def test_a_line_with_runs_of_blanks_is_taken_in(tmp_path: Path, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_SMALL_BYTES", 8_000_000 if small else -1)
+def test_a_line_with_runs_of_blanks_is_taken_in(tmp_path: Path) -> None:
     path = write(tmp_path / "wide.log", line(), line().replace(" ", "  "), line(), header=True)
     assert totals(path) == {("OK", "ACCEPT"): (3, 3, 180)}
     (seen,) = flowlogs.open(path).coverage().to_dict("records")
@@ -286,11 +281,8 @@ MALFORMED = {
     "hexadecimal": line(size="0x10"),
     "negative": line(size="-5"),
     "too large": line(size="9" * 20),
-    "account id": line().replace("123456789012", "1.23456E+11"),
-    "account id of another length": line().replace("123456789012", "12345678901"),
     "action": line().replace("ACCEPT", "accept"),
     "status": line().replace("OK", "OKAY"),
-    "header in the middle": " ".join(DEFAULT_V2),
     "not text": "\x00\x01\x02",
 }
 
@@ -311,25 +303,50 @@ def test_a_malformed_line_is_counted_shown_and_left_out_of_every_query(tmp_path:
     assert MALFORMED[kind].split()[0][:8] in seen["note"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MALFORMED if kind not in ("decimal", "exponent", "hexadecimal")])
-def test_large_files_leave_out_the_same_lines_before_they_are_judged(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engines, "_SMALL_BYTES", -1)
-    logs = flowlogs.open(write(tmp_path / "flow.log", line(), MALFORMED[kind], line(), header=True))
-    before = logs.query("top_talkers")
-    assert before["flow_records"].tolist() == [2]
-    assert logs.coverage()["skipped"].tolist() == [1]
-    pd.testing.assert_frame_equal(before, logs.query("top_talkers"))
+DOUBTFUL = {"exponent": "1.23456E+11", "a digit short": "12345678901", "a word": "none"}
 
 
-def test_numbers_that_a_spreadsheet_spelled_are_left_out_once_a_large_file_is_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engines, "_SMALL_BYTES", -1)
-    logs = flowlogs.open(write(tmp_path / "flow.log", line(), line(start="1.7E+09"), header=True))
-    assert logs.coverage()["skipped"].tolist() == [1]
-    assert logs.query("top_talkers")["flow_records"].tolist() == [1]
+@pytest.mark.parametrize("kind", DOUBTFUL)
+def test_a_record_with_an_account_id_that_is_none_is_a_record_with_a_doubt(tmp_path: Path, kind: str) -> None:
+    """A spreadsheet takes the zero in front: the traffic was there all the same."""
+    path = write(tmp_path / "flow.log", line(), line(size=61).replace("123456789012", DOUBTFUL[kind]), header=True)
+    logs = flowlogs.open(path)
+    assert logs.query("records_by_status")["bytes"].tolist() == [121]
+    (seen,) = logs.coverage().to_dict("records")
+    assert (seen["rows"], seen["skipped"], seen["state"]) == (2, 0, "ok")
+    assert f"1 with an account id that is none, as {DOUBTFUL[kind]}" in seen["note"]
+    assert DOUBTFUL[kind] in set(logs.records()["account_id"])  # as it was written: nothing is guessed
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_header_lines_in_the_middle_are_no_records_and_no_loss(tmp_path: Path, packed: bool) -> None:
+    """zcat *.gz > all.log"""
+    head = " ".join(DEFAULT_V2)
+    body = "".join(f"{text}\n" for text in (head, line(), head, line(size=61), head, head, line(size=62)))
+    path = tmp_path / "all.log"
+    path.write_bytes(gzip.compress(body.encode()) if packed else body.encode())
+    logs = flowlogs.open(path)
+    assert logs.query("records_by_status")["bytes"].tolist() == [183]
+    (seen,) = logs.coverage().to_dict("records")
+    assert (seen["rows"], seen["skipped"], seen["state"], seen["note"]) == (3, 0, "ok", "")
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_header_in_the_middle_may_name_other_fields(tmp_path: Path, order: int) -> None:
+    """Files of two formats joined, of different and of the same width: each line is read by the header before it."""
+    other = ["version", "srcaddr", "dstaddr", "bytes", "start", "end", "log-status"]
+    wide = [*reversed(DEFAULT_V2)]
+    sections = [
+        (list(DEFAULT_V2), line(size=60)),
+        (other, "2 10.0.0.3 10.0.0.4 61 1700000000 1700000060 OK"),
+        (wide, " ".join(reversed(line(size=62).split()))),
+    ]
+    body = [text for names, record in (sections if order else sections[::-1]) for text in (" ".join(names), record)]
+    path = tmp_path / "all.log"
+    path.write_text("\n".join(body) + "\n")
+    logs = flowlogs.open(path)
+    assert sorted(logs.sql("SELECT bytes FROM flows")["bytes"]) == [60, 61, 62]
+    assert logs.coverage()["skipped"].tolist() == [0]
 
 
 # ---------------------------------------------------------------------------------------------- files that are none
@@ -341,14 +358,27 @@ def truncated(path: Path) -> Path:
     return path
 
 
-def test_a_truncated_gzip_is_an_error_that_names_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["query", "coverage"])
+def test_a_truncated_gzip_is_left_out_and_named(tmp_path: Path, first: str) -> None:
     write(tmp_path / "good.log", line())
+    truncated(tmp_path / "half.log.gz")
+    logs = flowlogs.open(tmp_path)
+    if first == "query":
+        assert logs.query("top_talkers")["flow_records"].tolist() == [1]
+    seen = logs.coverage().set_index("table")
+    assert seen.loc["half.log.gz", "state"] == "skipped"
+    assert "left out: the file cannot be read to its end" in seen.loc["half.log.gz", "note"]
+    assert logs.query("top_talkers")["flow_records"].tolist() == [1]
+
+
+@pytest.mark.parametrize("first", ["query", "coverage"])
+def test_a_truncated_gzip_alone_is_an_error_that_names_it(tmp_path: Path, first: str) -> None:
     bad = truncated(tmp_path / "half.log.gz")
-    for first in ("query", "coverage"):
-        logs = flowlogs.open(tmp_path)
-        with pytest.raises(SourceError, match="half") as caught:
-            logs.query("top_talkers") if first == "query" else logs.coverage()
-        assert caught.value.subject == str(bad)
+    logs = flowlogs.open(bad)
+    with pytest.raises(SourceError, match="half") as caught:
+        logs.query("top_talkers") if first == "query" else logs.coverage()
+    assert caught.value.subject == str(bad)
+    assert len(str(caught.value).splitlines()) <= 3
 
 
 def test_damage_inside_gzip_is_an_error_and_not_malformed_lines(tmp_path: Path) -> None:
@@ -411,10 +441,42 @@ def test_a_header_alone_is_empty_and_not_an_error(tmp_path: Path) -> None:
     assert logs.query("top_talkers").empty
 
 
-def test_a_window_cuts_by_start_and_needs_it(tmp_path: Path) -> None:
-    path = write(tmp_path / "flow.log", *(line(start=1700000000 + number) for number in range(10)))
+WINDOW = Window.parse("2023-11-14T16:55:00Z", "2023-11-14T17:05:00Z")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "inside"),
+    [
+        ("16:50:00", "16:59:59", True),
+        ("16:59:00", "17:10:00", True),
+        ("16:00:00", "18:00:00", True),
+        ("16:55:00", "16:55:00", True),
+        ("16:45:00", "16:55:00", True),
+        ("16:45:00", "16:54:59", False),
+        ("17:04:59", "17:06:00", True),
+        ("17:05:00", "17:06:00", False),
+    ],
+)
+def test_records_that_overlap_the_window_are_in_it(tmp_path: Path, start: str, end: str, inside: bool) -> None:
+    at = [int(datetime.fromisoformat(f"2023-11-14T{one}+00:00").timestamp()) for one in (start, end)]
+    middle = WINDOW.epoch()[0] + 120
+    fields = V2.replace("1700000060", "{end}")
+    other = fields.format(packets=1, bytes=7, start=middle, end=middle + 10)
+    path = write(tmp_path / "flow.log", other, fields.format(packets=1, bytes=60, start=at[0], end=at[1]))
+    logs = flowlogs.open(path, window=WINDOW)
+    assert logs.query("records_by_status")["bytes"].tolist() == [67 if inside else 7]
+    note = logs.coverage()["note"][0]
+    assert ("begin before the window" in note) == (inside and at[0] < WINDOW.epoch()[0])
+    assert ("end after it" in note) == (inside and at[1] >= WINDOW.epoch()[1])
+
+
+def test_without_an_end_those_that_start_in_the_window_are_in_it_and_without_a_start_there_is_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "flow.log"
+    path.write_text("srcaddr start bytes\n" + "".join(f"10.0.0.1 {1700000000 + number} 1\n" for number in range(10)))
     window = Window.parse("2023-11-14T22:13:22Z", "2023-11-14T22:13:25Z")
-    assert flowlogs.open(path, window=window).query("top_talkers")["flow_records"].tolist() == [3]
+    assert flowlogs.open(path, window=window).sql("SELECT COUNT(*) AS n FROM flows")["n"].tolist() == [3]
     bare = tmp_path / "bare.log"
     bare.write_text("srcaddr dstaddr bytes packets action log-status\n10.0.0.1 10.0.0.2 60 1 ACCEPT OK\n")
     assert flowlogs.open(bare).query("top_talkers")["bytes"].tolist() == [60]
@@ -422,15 +484,36 @@ def test_a_window_cuts_by_start_and_needs_it(tmp_path: Path) -> None:
         flowlogs.open(bare, window=window).query("top_talkers")
 
 
-def test_files_with_different_fields_share_what_they_have_in_common(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("start", "end"), [("2026-11-19", "2026-11-20"), ("2023-11-13", "2023-11-14"), ("2000-01-01", "2023-11-14")]
+)
+def test_a_window_of_another_day_says_which_span_the_file_has(tmp_path: Path, start: str, end: str) -> None:
+    path = write(tmp_path / "flow.log", line())
+    logs = flowlogs.open(path, window=Window.parse(f"{start}T00:00:00Z", f"{end}T00:00:00Z"))
+    with pytest.raises(WindowError, match="2023-11-14T22:13:20Z to 2023-11-14T22:14:21Z") as caught:
+        logs.query("top_talkers")
+    assert caught.value.subject == str(path)
+    assert logs.coverage()["rows"].tolist() == [1]
+    assert flowlogs.open(path).window.epoch() == (1700000000, 1700000061)
+
+
+def test_files_of_two_formats_are_asked_each_for_what_it_has(tmp_path: Path) -> None:
     write(tmp_path / "a.log", line(), header=True)
     names = [*DEFAULT_V2, *(name for name in INVESTIGATION if name not in DEFAULT_V2)]
-    (tmp_path / "b.log").write_text(f"{' '.join(names)}\n{line()} {' '.join('-' for _ in names[14:])}\n")
+    words = ["19" if name == "tcp-flags" else "-" for name in names[14:]]
+    (tmp_path / "b.log").write_text(f"{' '.join(names)}\n{line(size=61)} {' '.join(words)}\n")
     logs = flowlogs.open(tmp_path)
-    assert logs.fields == DEFAULT_V2
+    assert set(logs.fields) == set(names)
     assert logs.query("top_talkers")["flow_records"].tolist() == [2]
-    with pytest.raises(FieldError, match="tcp-flags"):
-        logs.query("tcp_outcomes")
+    assert not logs.last.notes
+    outcomes = logs.query("tcp_outcomes")
+    assert logs.last.notes == ("1 records of 1 files left out: tcp-flags",)
+    assert outcomes.attrs["left_out"] == list(logs.last.notes)
+    notes = logs.coverage().set_index("table")["note"]
+    assert "has no vpc-id" in notes["a.log"]
+    assert notes["b.log"] == ""
+    with pytest.raises(FieldError, match="ecs-service-name"):
+        logs.sql("SELECT ecs_service_name FROM flows")
 
 
 def test_names_with_quotes_are_only_names(tmp_path: Path) -> None:

@@ -70,7 +70,24 @@ PURE = (
             *("metrics", "dashboards", "dashboard_grammar", "path_alarms", "proof", "replay"),
         )
     ),
-    *(f"flowlogs.{name}" for name in ("fields", "table", "catalog", "duck", "files", "names", "findings", "policies")),
+    *(
+        f"flowlogs.{name}"
+        for name in (
+            "fields",
+            "table",
+            "catalog",
+            "duck",
+            "files",
+            "forms",
+            "envelopes",
+            "copy",
+            "engine",
+            "adhoc",
+            "names",
+            "findings",
+            "policies",
+        )
+    ),
     *(f"reach.network.{name}" for name in ("snapshot", "network", "filters", "ends")),
     *(f"reach.engine.{name}" for name in ("leg", "walk", "gateways", "transit", "trace")),
     "reach.explain",

@@ -32,6 +32,7 @@ import pandas as pd
 
 from netkit.core.errors import FieldError, InputError, QueryError
 from netkit.core.net import cidr_bounds, parse_address, parse_cidr, parse_port, protocol_number
+from netkit.flowlogs.duck import identifier
 from netkit.flowlogs.fields import COLUMNS, log_format
 
 Value = str | int | float
@@ -41,6 +42,7 @@ _INCLUDE = re.compile(r"^--\s*include\s*:\s*(\w+)\s*$")
 _PLACEHOLDER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _DTYPES = {"int": "Int64", "float": "Float64", "str": "object", "bool": "boolean"}
 _RANGES = {"int": (0, 2**53), "seconds": (1, 366 * 86400), "epoch": (0, 253402300799)}  # an epoch up to the year 9999
+_TELL_TRAFFIC = ("srcaddr", "pkt_srcaddr", "packets", "bytes", "dstaddr")
 MAX_VALUE = 1000  # Athena takes 1,024 characters an execution parameter, quotes included
 
 
@@ -130,33 +132,53 @@ class Query:
         return _PLACEHOLDER.sub("?", self.sql), [values[name] for name in order]
 
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """The field names that the query needs and a log with these columns lacks."""
+        """The field names that the query needs and a log with these columns lacks. A log without log-status lacks nothing by
+        that: its records are taken for OK (see column)."""
         return tuple(COLUMNS[name].name for name in self.fields if name not in columns and name != "log_status")
 
-    def reads(self, columns: Sequence[str]) -> list[str]:
-        """The columns to read from a log with these columns: all that are needed, and the optional ones it has."""
-        needed = [name for name in self.fields if name in columns or name != "log_status"]
-        chosen = [*needed, *(name for name in self.optional if name in columns)]
-        # Without log-status the source address tells a record of traffic from one that says there was none.
-        extra = ["srcaddr"] if self._assumes_status(columns) and "srcaddr" in columns else []
-        return list(dict.fromkeys([*chosen, *extra])) or list(columns[:1])
+    @property
+    def reads_all(self) -> list[str]:
+        """The columns that the text speaks of."""
+        return list(dict.fromkeys([*self.fields, *self.optional]))
 
-    def _assumes_status(self, columns: Sequence[str]) -> bool:
-        return "log_status" in self.fields and "log_status" not in columns
+    def reads(self, columns: Sequence[str]) -> list[str]:
+        """The columns to read from a log with these columns: all that are needed, the optional ones it has, and what tells a
+        record with traffic where it has no log-status."""
+        found = [name for name in self.reads_all if name in columns]
+        tells = [name for name in _TELL_TRAFFIC if name in columns][:1] if self._lacks_status(columns) else []
+        return list(dict.fromkeys([*found, *tells])) or list(columns[:1])
+
+    def _lacks_status(self, columns: Sequence[str]) -> bool:
+        return "log_status" in self.reads_all and "log_status" not in columns
+
+    def column(self, name: str, columns: Sequence[str]) -> str:
+        """The SQL of one column over a log with these columns.
+
+        A log without log-status says of no record that it is OK, but AWS writes an address and counts only into those that
+        are; NODATA and SKIPDATA have none (VPC User Guide, "Flow log record examples").
+        """
+        if name in columns:
+            return identifier(name)
+        if name != "log_status":
+            return f"CAST(NULL AS {'bigint' if COLUMNS[name].numeric else 'varchar'})"
+        tells = next((one for one in _TELL_TRAFFIC if one in columns), "")
+        if not tells:
+            return "'OK'"
+        present = identifier(tells) if COLUMNS[tells].numeric else f"NULLIF({identifier(tells)}, '-')"
+        return f"CASE WHEN {present} IS NULL THEN '-' ELSE 'OK' END"
 
     def over(self, flows: str, sql: str, columns: Sequence[str]) -> str:
-        """The bound text with `flows` as its first common table expression; optional columns that lack are NULL in it."""
-        types = {True: "bigint", False: "varchar"}
-        lacking = [name for name in self.optional if name not in columns]
-        nulls = "".join(f", CAST(NULL AS {types[COLUMNS[name].numeric]}) AS {name}" for name in lacking)
-        if self._assumes_status(columns):
-            traffic = "CASE WHEN NULLIF(srcaddr, '-') IS NOT NULL THEN 'OK' END" if "srcaddr" in columns else "'OK'"
-            nulls += f", {traffic} AS log_status"
-        whole = f"SELECT *{nulls} FROM (\n{flows}\n) AS present" if nulls else flows
-        head = f"WITH flows AS (\n{whole}\n)"
-        if re.match(r"(?i)with\s", sql):
-            return f"{head},\n{sql[4:].lstrip()}"
-        return f"{head}\n{sql}"
+        """The bound text with `flows` as its first common table expression; columns that lack are made up in it: optional ones
+        are NULL, log_status is as column() says."""
+        lacking = [
+            name for name in self.reads_all if name not in columns and (name in self.optional or name == "log_status")
+        ]
+        made = "".join(f", {self.column(name, columns)} AS {name}" for name in lacking)
+        whole = f"SELECT *{made} FROM (\n{flows}\n) AS present" if lacking else flows
+        head = f"flows AS (\n{whole}\n)"
+        if begins := re.match(r"(?i)with\s+(recursive\s)?", sql):
+            return f"WITH {'RECURSIVE ' if begins[1] else ''}{head},\n{sql[begins.end() :].lstrip()}"
+        return f"WITH {head}\n{sql}"
 
     def check_fields(self, columns: Sequence[str]) -> None:
         """Raise FieldError, naming what lacks and the format to ask for, unless the log has all that is needed."""

@@ -142,6 +142,20 @@ TGW_DEFAULT: tuple[str, ...] = (
 _TRANSLATED = {"windowstart": "start", "windowend": "end"}
 _TOKEN = re.compile(r"\$\{([^}]*)\}")
 
+# Spellings of others: Logs Insights' discovered fields (srcAddr, startTime; "Supported logs and discovered fields", CloudWatch
+# Logs User Guide) and the columns of AWS's older table definition (sourceaddress, numbytes, starttime).
+_SPELLED = {
+    **{column.replace("_", ""): column for column in COLUMNS},
+    **{"starttime": "start", "endtime": "end", "windowstart": "start", "windowend": "end"},
+    **{"sourceaddress": "srcaddr", "destinationaddress": "dstaddr", "sourceport": "srcport"},
+    **{"destinationport": "dstport", "numpackets": "packets", "numbytes": "bytes"},
+}
+
+
+def column_of(name: str) -> str:
+    """The column that a name means in whatever spelling (src-addr, SRCADDR, srcAddr, sourceaddress), or "" for no field."""
+    return _SPELLED.get(re.sub(r"[-_]", "", name.strip().strip('"').strip().lower()), "")
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -215,6 +229,28 @@ def parse_format(log_format: str, family: Family = "vpc") -> tuple[tuple[str, ..
             hint="write ${field} ${field} …, with spaces between",
         )
     return check_fields(_TOKEN.findall(text), family)
+
+
+def named_format(text: str) -> tuple[str, ...]:
+    """The fields of a format: "v2" to "v11" (AWS's fields up to that version, in its order), "tgw", or a LogFormat or header.
+
+    Raises FieldError for an unknown field, naming the nearest.
+    """
+    plain = text.strip().lower()
+    if plain in ("", "default"):
+        return DEFAULT_V2
+    if plain == "tgw":
+        return TGW_DEFAULT
+    if version := re.fullmatch(r"v?([2-9]|1[01])", plain):
+        return tuple(one.name for one in _ALL if "vpc" in one.families and one.version <= int(version[1]))
+    spaced = text if "$" in text else text.replace(",", " ").replace("_", "-")
+    family: Family = "tgw" if re.search(r"\b(tgw|resource-type|packets-lost)", spaced) else "vpc"
+    return parse_format(spaced, family)[0]
+
+
+def family_of(columns: Iterable[str]) -> Family:
+    """Whether a log with these columns is of a Transit Gateway."""
+    return "tgw" if any(name in COLUMNS and COLUMNS[name].families == ("tgw",) for name in columns) else "vpc"
 
 
 def log_format(names: Sequence[str]) -> str:
