@@ -129,16 +129,17 @@ class Copy:
         """Read what was added and not yet read. Raises SourceError where nothing can be read, or the disk is too small."""
         if not self._waiting:
             return
-        waiting, self._waiting = self._waiting, []
-        self._db = None
+        waiting, self._waiting, self._db = self._waiting, [], None
+        whole = False
         try:
             with _bar(sum(_size(part.path) for _, part in waiting), len(waiting)) as bar:
                 for batch in _batches(waiting):
                     self._read(batch, bar)
-        except BaseException:
-            self._waiting = waiting  # stopped half way: nothing is half there, and the next question begins again
-            self._forget({number for number, _ in waiting})
-            raise
+            whole = True
+        finally:
+            if not whole:  # stopped, as by Ctrl-C: nothing is half there, and the next question begins again
+                self._waiting = waiting
+                self._forget({number for number, _ in waiting})
         for path in (self.folder / "parts").iterdir():
             if path not in {part.path for _, part in waiting if part.layout.kind == "parquet"}:
                 path.unlink()
