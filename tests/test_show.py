@@ -118,6 +118,15 @@ def test_the_sankey_carries_every_byte_on_either_side() -> None:
     assert "other (2)" in folded.node.label
 
 
+def test_what_was_rejected_is_seen_in_the_sankey_though_it_has_few_bytes() -> None:
+    frame = pd.concat([GROUPS.assign(bytes=10**9, action="ACCEPT"), GROUPS.assign(bytes=0, action="REJECT")])
+    link = show.talkers(frame).data[0].link
+    red = [value for value, colour in zip(link.value, link.color, strict=True) if colour.startswith("rgba(213")]
+    assert red
+    assert min(red) >= 0.01 * 3 * 10**9
+    assert sum(words.startswith("✗ rejected, 0 B") for words in link.customdata) == len(red), "hover has the bytes"
+
+
 def test_a_rejected_hop_ends_in_a_cross() -> None:
     texts = [note.text for note in show.hop_ladder(HOPS).layout.annotations]
     assert sum("✕" in (text or "") for text in texts) == 1

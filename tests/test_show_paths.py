@@ -9,10 +9,11 @@ import pytest
 from little_net import Net, pair, two_vpcs
 from test_reach_trace import balanced, behind_nat, peered, public, transited, with_s3
 
+from netkit.core.look import contrast
 from netkit.core.model import Verdict
 from netkit.reach.engine.matrix import matrix
 from netkit.show import ends, grid, path, rule_table
-from netkit.show.paths import BEHIND, BLOCKED, OPEN
+from netkit.show.paths import BEHIND, BLOCKED, GRID, OPEN
 
 
 def with_s3_route() -> Net:
@@ -58,6 +59,15 @@ def test_the_grid() -> None:
     figure = grid(matrix(held, protocol="tcp", port=443), held)
     assert figure.data[0].z.tolist() == [[0, 0], [0, 0]]
     assert "client" in figure.data[0].x[0]
+    assert figure.data[0].text.tolist() == [["✓", "✓"], ["✓", "✓"]], "nothing is said by colour alone"
+
+
+def test_the_grids_states_stand_apart_and_their_marks_stand_out() -> None:
+    grounds = {name: ground for name, (ground, _) in GRID.items()}
+    assert contrast(grounds["REACHABLE"], grounds["NOT_REACHABLE"]) >= 4.5
+    assert len({mark for _, mark in GRID.values()}) == 3
+    for ground in grounds.values():
+        assert max(contrast(ground, "#444444"), contrast(ground, "#ffffff")) >= 4.5
 
 
 def test_the_knobs_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from netkit.reach.network.snapshot import Snapshot
 from netkit.show.plots import GREY, REJECT, _figure, nothing
 
 OPEN, BLOCKED, BEHIND, UNKNOWN = "#009E73", REJECT, "#B9C2CB", "#E69F00"
-_STATUS = {"REACHABLE": OPEN, "NOT_REACHABLE": BLOCKED, "UNKNOWN": UNKNOWN}
 _SHORT = {
     "instance": "instance", "network-interface": "interface", "security-group": "security group", "network-acl": "network ACL", "route-table": "routes",
     "internet-gateway": "internet gateway", "egress-only-internet-gateway": "egress-only gateway", "nat-gateway": "NAT gateway",
@@ -30,6 +29,9 @@ _SYMBOL = {
     "network-acl": "diamond",
     "route-table": "triangle-right",
 }
+# The grid's ground of each state and its mark; plotly writes #444444 on a light ground and white on a dark one.
+GRID = {"REACHABLE": ("#E3F4EA", "✓"), "NOT_REACHABLE": ("#741C00", "✗"), "UNKNOWN": ("#F2B632", "?")}
+_MARKED = 60  # with more interfaces a cell is smaller than a mark
 _BETWEEN = "between VPCs"
 
 
@@ -112,7 +114,7 @@ def _lanes(legs: Sequence[Sequence[Hop]], snapshot: Snapshot) -> dict[str, str]:
 def _draw_lanes(figure: Figure, lanes: dict[str, str], base: float, width: int, name: str) -> None:
     for number, (place, label) in enumerate(lanes.items()):
         y = base - number
-        tint = "#EEF4FA" if place.startswith("subnet-") else "#F7F7F2" if place.startswith("vpc-") else "#FBF3EA"
+        tint = f"rgba({'60,130,200' if place.startswith('subnet-') else '150,150,100' if place.startswith('vpc-') else '220,150,60'},.12)"
         figure.add_shape(
             type="rect", x0=-2.55, x1=width - 0.3, y0=y - 0.46, y1=y + 0.46, fillcolor=tint, line_width=0, layer="below"
         )
@@ -211,14 +213,16 @@ def grid(frame: pd.DataFrame, snapshot: Snapshot, *, title: str = "Who reaches w
             one,
         ),
     )
-    codes = np.select([frame.loc[order, order].to_numpy() == status for status in _STATUS], [0, 1, 2], default=2)
+    codes = np.select([frame.loc[order, order].to_numpy() == status for status in GRID], [0, 1, 2], default=2)
     labels = [_label(network.interfaces[one].name or _instance_name(snapshot, one) or one, one) for one in order]
     figure = _figure(title, height=min(900, 220 + 16 * len(order)))
-    scale = [[number / 3 + step, colour] for number, colour in enumerate(_STATUS.values()) for step in (0, 1 / 3)]
+    scale = [[number / 3 + step, colour] for number, (colour, _) in enumerate(GRID.values()) for step in (0, 1 / 3)]
+    marks = np.array([mark for _, mark in GRID.values()])[codes]
     figure.add_heatmap(
         z=codes, x=labels, y=labels, zmin=-0.5, zmax=2.5, colorscale=scale, xgap=1, ygap=1,
-        colorbar={"tickvals": [0, 1, 2], "ticktext": ["reachable", "not reachable", "unknown"], "thickness": 12},
-        hovertemplate="%{y} → %{x}<extra></extra>",
+        text=marks, texttemplate="%{text}" if len(order) <= _MARKED else "", textfont={"size": 10},
+        colorbar={"tickvals": [0, 1, 2], "ticktext": ["✓ reachable", "✗ not reachable", "? unknown"], "thickness": 12},
+        hovertemplate="%{y} → %{x} %{text}<extra></extra>",
     )  # fmt: skip
     for edge in _edges([network.interfaces[one].subnet for one in order]):
         figure.add_hline(y=edge - 0.5, line={"color": GREY, "width": 1})

@@ -156,42 +156,43 @@ def _missing(buckets: pd.Series, step: int) -> list[tuple[int, int]]:
 def talkers(frame: pd.DataFrame, *, most: int = 24, title: str = "Who talks to whom, by subnet and service") -> Figure:
     """A Sankey of bytes from client groups over services to server groups; the smallest are folded together.
 
-    frame: client_group, service, server_group, bytes
+    frame: client_group, service, server_group, bytes, and if there is one action: what was rejected is red, and drawn at least
+    as wide as a hundredth of all bytes, since what never got through has few; hover has the bytes
     """
     if frame.empty:
         return nothing(title, "nobody talks to anybody")
-    sums = pd.DataFrame(frame.groupby(["client_group", "service", "server_group"], as_index=False)["bytes"].sum())
-    sums = sums.sort_values("bytes", ascending=False)
-    shown, rest = sums.head(most), sums.iloc[most:]
-    if len(rest):
-        other = pd.DataFrame(
-            [
-                {
-                    "client_group": f"other ({len(rest)})",
-                    "service": "other",
-                    "server_group": "other ",
-                    "bytes": rest["bytes"].sum(),
-                }
-            ]
-        )
-        shown = pd.concat([shown, other], ignore_index=True)
-    left = (
-        shown.groupby(["client_group", "service"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
-    )
-    right = (
-        shown.groupby(["service", "server_group"], as_index=False)["bytes"].sum().set_axis(["a", "b", "bytes"], axis=1)
-    )
+    keys = ["client_group", "service", "server_group"]
+    rejected = frame["action"] == "REJECT" if "action" in frame else pd.Series(False, index=frame.index)
+    parts = [_largest(frame[~rejected], keys, most), _largest(frame[rejected], keys, max(1, most // 2))]
+    shown = pd.concat([part.assign(red=red) for part, red in zip(parts, (False, True), strict=True) if len(part)])
+    shown["width"] = shown["bytes"].astype(float)
+    shown.loc[shown["red"], "width"] = shown.loc[shown["red"], "width"].clip(lower=max(1.0, shown["bytes"].sum() / 100))
     # Names carry their column, so that a group that is both client and server has a node on either side.
     ends = pd.concat(
-        [left.assign(a="c:" + left["a"], b="s:" + left["b"]), right.assign(a="s:" + right["a"], b="d:" + right["b"])]
+        [
+            shown.assign(a=before + shown[one], b=after + shown[other])
+            .groupby(["a", "b", "red"], as_index=False)[["bytes", "width"]]
+            .sum()
+            for one, other, before, after in (
+                ("client_group", "service", "c:", "s:"),
+                ("service", "server_group", "s:", "d:"),
+            )
+        ]
     )
     nodes = list(dict.fromkeys([*ends["a"], *ends["b"]]))
     colours = [{"c": PALETTE[0], "s": PALETTE[1], "d": PALETTE[2]}[node[0]] for node in nodes]
     place = {node: number for number, node in enumerate(nodes)}
-    figure = _figure(title, height=max(420, 22 * len(nodes)))
+    figure = _figure(title + (" (red: rejected)" if rejected.any() else ""), height=max(420, 22 * len(nodes)))
+    said = [
+        f"{'✗ rejected, ' if red else ''}{_si(count)}B" for red, count in zip(ends["red"], ends["bytes"], strict=True)
+    ]
     figure.add_sankey(
         node={"label": [node[2:] for node in nodes], "color": colours, "pad": 14, "thickness": 14},
-        link={"source": ends["a"].map(place), "target": ends["b"].map(place), "value": ends["bytes"].astype(float), "color": "rgba(120,140,160,.3)"},
+        link={
+            "source": ends["a"].map(place), "target": ends["b"].map(place), "value": ends["width"], "customdata": said,
+            "color": ["rgba(213,94,0,.75)" if red else "rgba(120,140,160,.3)" for red in ends["red"]],
+            "hovertemplate": "%{source.label} → %{target.label}<br>%{customdata}<extra></extra>",
+        },
         valueformat=".3s", valuesuffix="B",
     )  # fmt: skip
     for x, words, anchor in ((0, "client", "left"), (0.5, "service", "center"), (1, "server", "right")):
@@ -200,6 +201,16 @@ def talkers(frame: pd.DataFrame, *, most: int = 24, title: str = "Who talks to w
             font={"size": 11, "color": _FAINT},
         )  # fmt: skip
     return figure
+
+
+def _largest(frame: pd.DataFrame, keys: list[str], most: int) -> pd.DataFrame:
+    """The sums of bytes by these keys, largest first; beyond `most` one row for all others."""
+    sums = pd.DataFrame(frame.groupby(keys, as_index=False)["bytes"].sum()).sort_values("bytes", ascending=False)
+    rest = sums.iloc[most:]
+    if rest.empty:
+        return sums
+    other = dict(zip(keys, (f"other ({len(rest)})", "other", "other "), strict=True))
+    return pd.concat([sums.head(most), pd.DataFrame([other | {"bytes": rest["bytes"].sum()}])], ignore_index=True)
 
 
 def reject_heatmap(frame: pd.DataFrame, *, title: str = "Rejected traffic, port by hour") -> Figure:
