@@ -49,7 +49,7 @@ _NAMED = re.compile(
       (?:\\?["'])?\s*[:=]\s*
     | (?:x-amz-(?:signature|credential|security-token)|signature(?==[0-9A-Fa-f]{32})|(?:[a-z]+[_-]?)?(?:access|auth|session|security|refresh|id)[_-]?token|pwd)
       (?:\\?["'])?(?:\s*=\s*|\s*:\s*(?=\\?["']))
-    )(\\?["'])?(?!\[redacted\])((?(2)[^"'\\\r\n]|[^\s"'&,;<>\\)\]}]){4,})"""
+    )(\\?["'])?(?!\[redacted\])((?(2)[^"'\\\r\n]|[^\s"'&,;|<>\\)\]}]){4,})"""
 )
 _RUN = re.compile(r"(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9/+]){40,}")
 _OTHER_SIGN = re.compile(r"(%(?!2[BbFf])[0-9A-Fa-f]{2})")

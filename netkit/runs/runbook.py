@@ -323,8 +323,8 @@ def _stoppable() -> Iterator[None]:
 def _without_secrets(kept: Path) -> None:
     """Blank out key material in the notebook that is kept: what a tag or a log line held shows in its outputs."""
     if kept.exists():
-        book = json.loads(kept.read_text("utf-8"))
-        kept.write_text(json.dumps(redacted(book), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        book = nbformat.read(kept, as_version=4)  # its texts are whole here: in the file they stand line by line
+        nbformat.write(nbformat.from_dict(redacted(book)), kept)
 
 
 @contextmanager
