@@ -235,3 +235,11 @@ def test_real_flow_logs_of_a_kubernetes_cluster(tmp_path: Path) -> None:
     }  # fmt: skip
     names = json.dumps([json.loads(one) for one in [(tmp_path / "findings.json").read_text()]])
     assert "AKIA" not in names
+
+
+@pytest.mark.skipif(not EKS.exists(), reason="../shared is not here: a Transit Gateway record is read from it")
+def test_the_notebook_runs_to_its_end_on_a_transit_gateways_log(tmp_path: Path) -> None:
+    file = ROOT / "parameters/files/21_flow_logs_analysis.yaml"
+    source = str(EKS.parent / "valid_tgw_flow_log.log")
+    found = runbook.run(ANALYSIS, file=file, pairs=[("source", source)], out=tmp_path, progress=False).findings
+    assert {one.code for one in found} == {"FLOW-TGW-LOST"}
