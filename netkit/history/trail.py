@@ -179,7 +179,7 @@ def _records_of(body: bytes) -> tuple[list[Mapping[str, Any]], str]:
     except (OSError, EOFError, UnicodeDecodeError) as problem:
         return [], f"cannot be read: {problem}"
     try:
-        return list(_flattened(json.loads(text))), ""
+        return list(flattened(json.loads(text))), ""
     except (ValueError, RecursionError):
         return _lines(text)
 
@@ -189,24 +189,24 @@ def _lines(text: str) -> tuple[list[Mapping[str, Any]], str]:
     bad = 0
     for line in filter(str.strip, text.splitlines()):
         try:
-            found += _flattened(json.loads(line))
+            found += flattened(json.loads(line))
         except (ValueError, RecursionError):
             bad += 1
     return found, f"{bad} lines are not JSON" if bad else ""
 
 
-def _flattened(body: Any) -> Iterator[Mapping[str, Any]]:
+def flattened(body: Any) -> Iterator[Mapping[str, Any]]:
     """Records within any of the envelopes."""
     if isinstance(body, list):
         for one in body:
-            yield from _flattened(one)
+            yield from flattened(one)
     elif isinstance(body, dict):
         for member in ("Records", "Events"):
             if isinstance(body.get(member), list):
-                yield from _flattened(body[member])
+                yield from flattened(body[member])
                 return
         if isinstance(body.get("CloudTrailEvent"), str):
-            yield from _flattened(json.loads(body["CloudTrailEvent"]))
+            yield from flattened(json.loads(body["CloudTrailEvent"]))
         elif "eventName" in body:
             yield body
 

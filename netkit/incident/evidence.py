@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,9 @@ PARTS = (
     "kubernetes",
 )
 _MEMBERS = ("title", "source", "destination", "protocol", "port", "window_start", "window_end", "alarm")
+_FIELDS = {
+    "flow_logs": ("flows",), "cloudtrail": ("trail",), "captures": ("captures", "packets"), "access_logs": ("access",), "kubernetes": (),
+}  # fmt: skip
 _GZIP = b"\x1f\x8b"
 
 
@@ -92,6 +95,14 @@ class Evidence:
     def has(self, part: str) -> bool:
         """Whether that part was handed over and something of it could be read; an empty answer counts as read."""
         return any(row.table.split(" ")[0] == part and row.state in ("ok", "empty") for row in self.coverage)
+
+    def without(self, part: str) -> Evidence:
+        """The evidence as if that part (of PARTS) had not been handed over."""
+        bare = Evidence(self.question)
+        names = _FIELDS.get(part, (part,))
+        rows = tuple(row for row in self.coverage if row.table.split(" ")[0] != part)
+        lost = Coverage("", "", part, "skipped", note="not handed over")
+        return replace(self, coverage=(*rows, lost), **{name: getattr(bare, name) for name in names})
 
 
 def read_folder(folder: str | Path, *, asked: Mapping[str, Any] | None = None) -> Evidence:
