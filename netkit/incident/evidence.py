@@ -42,7 +42,7 @@ PARTS = (
     ),
     "kubernetes",
 )
-_MEMBERS = ("title", "source", "destination", "protocol", "port", "window_start", "window_end", "alarm")
+_MEMBERS = ("title", "source", "destination", "protocol", "port", "window_start", "window_end", "alarm", "vpc")
 _FIELDS = {
     "flow_logs": ("flows",), "cloudtrail": ("trail",), "captures": ("captures", "packets"), "access_logs": ("access",), "kubernetes": (),
 }  # fmt: skip
@@ -59,6 +59,7 @@ class Question:
     port: int
     window: Window
     title: str = ""
+    vpc: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ class Evidence:
         return any(row.table.split(" ")[0] == part and row.state in ("ok", "empty") for row in self.coverage)
 
     def without(self, part: str) -> Evidence:
-        """The evidence as if that part (of PARTS) had not been handed over."""
+        """The evidence as if that part (of PARTS) had not been handed over; "nothing" takes nothing away."""
+        if part == "nothing":
+            return self
         bare = Evidence(self.question)
         names = _FIELDS.get(part, (part,))
         rows = tuple(row for row in self.coverage if row.table.split(" ")[0] != part)
@@ -158,7 +161,15 @@ def question_of(said: Mapping[str, Any]) -> Question:
         raise InputError(f"port {port} is out of range", hint="a number from 1 to 65535, or 0 for none")
     window = Window.parse(str(said["window_start"]), str(said["window_end"]))
     protocol = str(said.get("protocol") or "tcp").lower()
-    return Question(str(said["source"]), str(said["destination"]), protocol, port, window, str(said.get("title") or ""))
+    return Question(
+        str(said["source"]),
+        str(said["destination"]),
+        protocol,
+        port,
+        window,
+        str(said.get("title") or ""),
+        str(said.get("vpc") or ""),
+    )
 
 
 def _ticket(root: Path) -> dict[str, Any]:
@@ -291,6 +302,11 @@ def _json_lines(text: str) -> tuple[list[Mapping[str, Any]], int]:
         else:
             bad += 1
     return here, bad
+
+
+def alarms_of(folder: str | Path) -> tuple[Mapping[str, Any], ...]:
+    """The alarms of a folder of evidence."""
+    return _objects(files(Path(folder) / "alarms"), "alarms", "MetricAlarms", "CompositeAlarms")[0]
 
 
 def _dns(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[Coverage]]:

@@ -22,7 +22,7 @@ from netkit.core.model import Verdict
 from netkit.core.net import protocol_number
 from netkit.incident.evidence import Evidence, Question, Taken
 from netkit.reach.engine.trace import trace
-from netkit.reach.network.ends import End, find_end
+from netkit.reach.network.ends import End, find_end, which_vpc
 from netkit.reach.network.network import Network, network_of
 from netkit.reach.network.records import Interface
 
@@ -113,7 +113,7 @@ class Scene:
         problem = ""
         for network in self.networks:
             try:
-                ends.append(find_end(network, word, role))
+                ends.append(find_end(network, word, role, which_vpc(network, self.question.vpc)))
             except InputError as error:
                 problem = error.what
         addresses: set[str] = set()
@@ -155,6 +155,7 @@ class Scene:
                 destination=asked.destination,
                 protocol=asked.protocol,
                 port=asked.port or None,
+                vpc=asked.vpc,
             )
         except InputError:
             return None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 import pandas as pd
 
+from netkit.cloudwatch.read import alarm_records
 from netkit.core.errors import InputError
 from netkit.core.model import Verdict
 from netkit.core.session import Session
 from netkit.incident.answer import Answer, answer
-from netkit.incident.evidence import Evidence, read_folder
+from netkit.incident.evidence import Evidence, alarms_of, read_folder
 from netkit.incident.live import read_live
 from netkit.incident.measure_next import measures, measures_frame
 from netkit.incident.scene import Scene, when
 from netkit.reach.change.fixes import CHANGE_COLUMNS, changes_frame, propose
+from netkit.reach.network.snapshot import Snapshot
 
 TIMELINE_COLUMNS = ("time", "lane", "kind", "what", "count")
 WHY_COLUMNS = ("rank", "fault", "resource", "points", "atom", "says", "rests_on")
@@ -41,9 +43,36 @@ def evidence(run: Run, folder: str = "", *, budget_usd: float = 0.05, **asked: A
     Raises InputError for a question that lacks an end or a window, SourceError for a folder that holds no evidence, BudgetError where
     reading live would cost more than the budget.
     """
+    given = {**asked, **_alarmed(run, folder, str(asked.get("alarm") or ""), asked)}
     if folder:
-        return read_folder(run.path(folder), asked=asked)
-    return read_live(run.session, asked, budget_usd=budget_usd)
+        return read_folder(run.path(folder), asked=given)
+    return read_live(run.session, given, budget_usd=budget_usd)
+
+
+def _alarmed(run: Run, folder: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The question that an alarm stands for: its resource as the destination, an hour on both sides of its last change."""
+    if not name or (asked.get("source") and asked.get("destination")):
+        return {}
+    held = alarms_of(run.path(folder)) if folder else tuple(alarm_records(run.session, names=[name]))
+    alarm = next((one for one in held if one.get("AlarmName") == name), None)
+    if alarm is None:
+        known = ", ".join(sorted(str(one.get("AlarmName", "")) for one in held)[:8])
+        raise InputError(
+            f"there is no alarm {name!r}", hint=f"there are {known}" if known else "name the two ends instead"
+        )
+    dimensions = {str(one.get("Name")): str(one.get("Value")) for one in alarm.get("Dimensions") or ()}
+    end = next((dimensions[key] for key in _ALARMED if key in dimensions), "")
+    if not end:
+        raise InputError(f"the alarm {name!r} names no resource that can be an end", hint="name the two ends instead")
+    moment = pd.to_datetime(str(alarm.get("StateUpdatedTimestamp") or ""), utc=True, errors="coerce")
+    made: dict[str, Any] = {"destination": asked.get("destination") or end, "source": asked.get("source") or "internet"}
+    if not pd.isna(moment) and not asked.get("window_start"):
+        around = (moment - pd.Timedelta("1h"), moment + pd.Timedelta("1h"))
+        made |= dict(zip(("window_start", "window_end"), (f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in around), strict=True))
+    return made
+
+
+_ALARMED = ("InstanceId", "NatGatewayId", "LoadBalancer")
 
 
 def conclude(held: Evidence) -> Answer:
@@ -101,6 +130,17 @@ def _snapshots(found: Answer) -> Iterator[Row]:
     for taken, verdict in zip(found.scene.snapshots, found.scene.verdicts, strict=True):
         words = verdict.status if verdict else "cannot be asked"
         yield taken.time, "snapshots", "good" if verdict and verdict.reachable else "bad", f"snapshot: {words}", 1
+
+
+def coverage(held: Evidence) -> pd.DataFrame:
+    """How much of each part is there: part, state, rows, skipped, note."""
+    rows = [(one.table, one.state, one.rows, one.skipped, one.note) for one in held.coverage]
+    return pd.DataFrame(rows, columns=["part", "state", "rows", "skipped", "note"])
+
+
+def snapshot(found: Answer) -> Snapshot:
+    """The newest snapshot; an empty one where there is none."""
+    return found.scene.snapshots[-1].snapshot if found.scene.snapshots else Snapshot({}, ())
 
 
 def verdicts(found: Answer) -> pd.DataFrame:

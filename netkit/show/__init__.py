@@ -4,6 +4,7 @@ from netkit.show.alarms import replay_chart
 from netkit.show.arrivals import arrival_grid
 from netkit.show.dashboards import draw_dashboard
 from netkit.show.ends import path_explorer
+from netkit.show.incidents import incident_explorer, incident_ranking, incident_timeline
 from netkit.show.mirrors import (
     conversation_explorer,
     mirror_map,
@@ -26,7 +27,29 @@ from netkit.show.plots import (
 from netkit.show.widgets import explorer
 
 __all__ = [
-    "arrival_grid", "conversation_explorer", "coverage_strip", "draw_dashboard", "egress_bars", "explorer", "grid", "hop_ladder", "mirror_map", "mirror_timeline",
-    "mirrored_beside_logged", "packet_ladder", "path", "path_explorer", "reject_heatmap", "replay_chart", "rule_grid", "rule_table", "scan_scatter", "talkers", "tcp_outcomes",
+    "arrival_grid",
+    "conversation_explorer",
+    "coverage_strip",
+    "draw_dashboard",
+    "egress_bars",
+    "explorer",
+    "grid",
+    "hop_ladder",
+    "incident_explorer",
+    "incident_ranking",
+    "incident_timeline",
+    "mirror_map",
+    "mirror_timeline",
+    "mirrored_beside_logged",
+    "packet_ladder",
+    "path",
+    "path_explorer",
+    "reject_heatmap",
+    "replay_chart",
+    "rule_grid",
+    "rule_table",
+    "scan_scatter",
+    "talkers",
+    "tcp_outcomes",
     "timeline",
 ]  # fmt: skip
