@@ -22,6 +22,18 @@ SYSTEM_OF = {
     "o": "firewall",
 }
 _WANTED = ("snapshots", "flow_logs", "cloudtrail", "metrics")
+# Atoms of trouble that no complete connection outweighs.
+_TROUBLE = (
+    "f-fail",
+    "f-source-quiet",
+    "f-idle-breaks",
+    "d-name-fails",
+    "p-large-lost",
+    "p-gap-rst",
+    "p-gap-silence",
+    "f-v6-fails-v4-works",
+    "f-icmp-refused",
+)
 _LIMITS = (
     "It ranks what the evidence allows: a fault that none of the systems handed over can show is not among the causes.",
 )
@@ -35,7 +47,7 @@ def findings(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observ
     rest = [*_contradictions(observations), *_next(scene, rows)]
     if causes and (causes[0].points >= healthy.points or (causes[0].points >= SURE and not causes[0].against)):
         return [*made, *rest]
-    if healthy.decided or _healthy(observations):
+    if _healthy(observations):
         return [_not_network(scene, healthy), *rest]
     return [_unknown(scene), *made, *rest]
 
@@ -43,7 +55,8 @@ def findings(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observ
 def _healthy(observations: Sequence[Observation]) -> bool:
     held = once(observations)
     complete, opened = held.get(("f-complete", "")), held.get(("c-path-open", ""))
-    return bool(complete and complete.state == "seen" and opened and opened.state == "seen")
+    fails = [one for one in observations if one.state == "seen" and one.atom in _TROUBLE and not one.subject]
+    return bool(complete and complete.state == "seen" and opened and opened.state == "seen") and not fails
 
 
 def stamp(moment: datetime | None) -> str:

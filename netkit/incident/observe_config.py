@@ -31,18 +31,17 @@ DECIDED = (
 
 def observe(scene: Scene) -> Iterator[Observation]:
     """c-path-open, and c-<fault> of each place that blocks, in the newest snapshot that is of the trouble."""
-    if not scene.snapshots:
+    then = scene.then
+    if then is None:
         yield Observation("c-path-open", "", "could-not-see", "there is no snapshot")
         return
-    then = scene.snapshots[-1]
-    verdict = scene.verdicts[-1]
-    stamp = f"snapshot of {then.time:%Y-%m-%dT%H:%M:%SZ}"
+    verdict = scene.verdict_of(then.snapshot)
+    stamp = str(then)
     if verdict is None:
-        yield Observation(
-            "c-path-open", "", "could-not-see", f"an end of the question is not in the {stamp}", rests_on=(stamp,)
-        )
+        words = f"an end of the question is not in the {stamp}"
+        yield Observation("c-path-open", "", "could-not-see", words, rests_on=(stamp,))
         return
-    before = network_of(scene.snapshots[0].snapshot) if len(scene.snapshots) > 1 else None
+    before = network_of(scene.before.snapshot) if scene.before is not None else None
     after = network_of(then.snapshot)
     found = [one for blocker in verdict.blockers for one in _faults(scene, blocker, before, after, verdict)]
     for fault, resource, says in found:

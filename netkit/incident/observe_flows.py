@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from netkit.incident.atoms import Observation, State
-from netkit.incident.scene import RST, SYN, Attempt, Scene, when
+from netkit.incident.scene import RST, SYN, Attempt, Scene, bare_reset, when
 
 _SHARE = 0.9  # of the failed connections that have to show a thing, for it to be how they fail
 _SOME = 0.95  # share of failures below which the trouble is of a part of the connections
@@ -249,7 +249,9 @@ def _firewall(scene: Scene, bad: list[Attempt]) -> Iterator[Observation]:
 def _reset(sides: frozenset[str]) -> Test:
     def test(one: Attempt) -> bool:
         event = one.at(sides, "reply", "egress")
-        return event is not None and event.flags >= 0 and bool(event.flags & RST) and not event.flags & SYN
+        if event is None:
+            return False
+        return bare_reset(event) if event.flags < 0 else bool(event.flags & RST) and not event.flags & SYN
 
     return test
 

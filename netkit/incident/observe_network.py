@@ -9,10 +9,14 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from netkit.core.net import protocol_number
 from netkit.incident.atoms import Observation
+from netkit.incident.blame import related
 from netkit.incident.evidence import Taken
 from netkit.incident.scene import Scene
 from netkit.reach.engine.trace import trace
+from netkit.reach.network.firewall import DROP, Connection, judge
+from netkit.reach.network.snapshot import Snapshot
 
 RULES_QUOTA = 60  # rules a direction a group, IPv4 and IPv6 apart (VPC User Guide, "Amazon VPC quotas")
 NEEDED = 8  # free addresses that a load balancer wants in a subnet
@@ -22,7 +26,8 @@ def observe(scene: Scene) -> Iterator[Observation]:
     """c- atoms of faults that no trace decides."""
     if not scene.snapshots:
         return
-    taken = scene.snapshots[-1]
+    assert scene.then is not None
+    taken = Taken(scene.then.time, scene.then.snapshot)
     stamp = (f"snapshot of {taken.time:%Y-%m-%dT%H:%M:%SZ}",)
     for check in (
         _addresses,
@@ -36,6 +41,8 @@ def observe(scene: Scene) -> Iterator[Observation]:
         _quota,
         _ipv6,
         _collision,
+        _firewall,
+        _names,
     ):
         for atom, subject, says in check(scene, taken):
             yield Observation(atom, subject, "seen", says, rests_on=stamp)
@@ -230,6 +237,45 @@ def _quota(scene: Scene, taken: Taken) -> Iterator[Said]:
         )
         if one.get("GroupId") in scene.components and rules >= RULES_QUOTA:
             yield "c-sg-rule-quota", str(one["GroupId"]), f"{rules} inbound rules of {RULES_QUOTA}"
+
+
+def _firewall(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """What the firewalls on the path do with the connection, by their rules."""
+    ends = sorted(scene.source.addresses), sorted(scene.destination.addresses)
+    number = protocol_number(scene.question.protocol) if scene.question.protocol in ("tcp", "udp") else 6
+    if not all(ends):
+        return
+    for _, one in taken.snapshot.records("Firewalls"):
+        arn = str((one.get("Firewall") or {}).get("FirewallArn", ""))
+        if not related(scene, arn) & scene.components:
+            continue
+        pairs = [(one, other) for one in ends[0] for other in ends[1] if (":" in one) == (":" in other)]
+        said = [judge(taken.snapshot, arn, Connection(number, *pair, -1, scene.question.port)) for pair in pairs]
+        if said and all(each.action == DROP for each in said):
+            yield "c-firewall-drops", arn, said[0].because
+
+
+def _names(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Private zones and endpoints' private names that the source's VPC had before and has no more."""
+    if scene.before is None:
+        return
+    vpcs = {scene.interfaces[one].vpc for one in scene.source.interfaces if one in scene.interfaces}
+    for name in sorted(_zones_of(scene.before.snapshot, vpcs) - _zones_of(taken.snapshot, vpcs)):
+        if taken.snapshot.known("HostedZonesByVpc"):
+            yield "c-dns-public-answer", name, f"the source's VPC is no more associated with {name}"
+    for name in sorted(_private_names(scene.before.snapshot, vpcs) - _private_names(taken.snapshot, vpcs)):
+        if taken.snapshot.known("VpcEndpoints"):
+            yield "c-dns-public-answer", name, f"private DNS of {name} is off"
+
+
+def _zones_of(snapshot: Snapshot, vpcs: set[str]) -> set[str]:
+    held = [one for _, one in snapshot.records("HostedZonesByVpc") if one.get("VPCId") in vpcs]
+    return {str(zone.get("HostedZoneId", "")) for one in held for zone in one.get("HostedZoneSummaries") or ()}
+
+
+def _private_names(snapshot: Snapshot, vpcs: set[str]) -> set[str]:
+    held = [one for _, one in snapshot.records("VpcEndpoints") if one.get("VpcId") in vpcs]
+    return {str(one.get("VpcEndpointId", "")) for one in held if one.get("PrivateDnsEnabled")}
 
 
 _LACKS = {

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.incident.atoms import Observation
-from netkit.incident.scene import RST, SYN, Scene, when
+from netkit.incident.scene import RST, SYN, Scene, bare_reset, when
 
 QUIET_S = 55  # below every timer: UDP tracking and an NLB's shortest are 60 s
 
@@ -74,7 +74,10 @@ def _was_well(spell: list[Any]) -> bool:
 def _how(spell: list[Any]) -> str:
     if any(row.action == "REJECT" for row in spell):
         return "refused"
-    if any(row.way == "reply" and row.flags > 0 and row.flags & RST for row in spell):
+    replies = [row for row in spell if row.way == "reply"]
+    if any(row.flags > 0 and row.flags & RST for row in replies) or (
+        replies and all(bare_reset(row) for row in replies)
+    ):
         return "reset"
     return "well" if any(row.way == "reply" for row in spell) else "silent"
 

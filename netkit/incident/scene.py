@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -20,11 +20,14 @@ import pandas as pd
 from netkit.core.errors import InputError
 from netkit.core.model import Verdict
 from netkit.core.net import protocol_number
+from netkit.history.trail import Write
+from netkit.history.unroll import played, undone
 from netkit.incident.evidence import Evidence, Question, Taken
 from netkit.reach.engine.trace import trace
 from netkit.reach.network.ends import End, find_end, which_vpc
 from netkit.reach.network.network import Network, network_of
 from netkit.reach.network.records import Interface
+from netkit.reach.network.snapshot import Snapshot
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 LAG_S = 120  # records of the last two minutes may still be on their way
@@ -43,6 +46,20 @@ class Side:
     wide: bool = False
     balancer: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """The configuration of a time: a snapshot as it was taken, or brought there by writes of the trail. open: writes that could not be followed."""
+
+    time: datetime
+    snapshot: Snapshot
+    done: tuple[Write, ...] = ()
+    open: tuple[tuple[Write, str], ...] = ()
+
+    def __str__(self) -> str:
+        with_ = f" with {len(self.done)} writes of the trail" if self.done else ""
+        return f"configuration of {self.time:%Y-%m-%dT%H:%M:%SZ}{with_}"
 
 
 @dataclass
@@ -144,21 +161,63 @@ class Scene:
     @cached_property
     def verdicts(self) -> tuple[Verdict | None, ...]:
         """The trace of the question over each snapshot; None where an end is not in it."""
-        return tuple(self._verdict(taken) for taken in self.snapshots)
+        return tuple(self.verdict_of(taken.snapshot) for taken in self.snapshots)
 
-    def _verdict(self, taken: Taken) -> Verdict | None:
+    def verdict_of(self, snapshot: Snapshot) -> Verdict | None:
+        """The trace of the question over a snapshot; None where an end is not in it."""
         asked = self.question
         try:
             return trace(
-                taken.snapshot,
-                source=asked.source,
-                destination=asked.destination,
-                protocol=asked.protocol,
-                port=asked.port or None,
-                vpc=asked.vpc,
-            )
+                snapshot, source=asked.source, destination=asked.destination, protocol=asked.protocol, port=asked.port or None, vpc=asked.vpc
+            )  # fmt: skip
         except InputError:
             return None
+
+    @cached_property
+    def before(self) -> State | None:
+        """The configuration before the trouble: the last snapshot before it, or the first one with the trail's writes undone."""
+        if not self.snapshots:
+            return None
+        began = self.onset.time
+        earlier = [one for one in self.snapshots if began is None or one.time < began]
+        if earlier and (len(self.snapshots) > 1 or began is not None):
+            return State(
+                earlier[-1].time if began else earlier[0].time, (earlier[-1] if began else earlier[0]).snapshot
+            )
+        first = self.snapshots[0]
+        writes = [one for one in self.evidence.trail.writes if one.time <= first.time]
+        back = undone(first.snapshot, writes)
+        return State(first.time, back.snapshot, back.done, back.open) if back.done or back.open else None
+
+    @cached_property
+    def then(self) -> State | None:
+        """The configuration of the trouble: the newest snapshot of it; the writes up to it played on from before where none is of it, or where the
+        newest one is of a time when the trouble was mended.
+        """
+        if not self.snapshots:
+            return None
+        newest = self.snapshots[-1]
+        began = self.onset.time
+        later = [one for one in self.evidence.trail.writes if newest.time < one.time <= self.question.window.end]
+        if later:
+            on = played(newest.snapshot, later)
+            if on.done or on.open:
+                return State(self.question.window.end, on.snapshot, on.done, on.open)
+        verdict = self.verdicts[-1]
+        if (
+            began is not None
+            and verdict is not None
+            and verdict.reachable
+            and self.before is not None
+            and self.before.time < began
+        ):
+            between = [
+                one for one in self.evidence.trail.writes if self.before.time < one.time <= began + timedelta(minutes=1)
+            ]
+            on = played(self.before.snapshot, between)
+            if on.done and (mid := self.verdict_of(on.snapshot)) is not None and mid.status == "NOT_REACHABLE":
+                return State(began, on.snapshot, on.done, on.open)
+        return State(newest.time, newest.snapshot)
 
     @cached_property
     def components(self) -> frozenset[str]:
@@ -167,7 +226,8 @@ class Scene:
             self.source.interfaces | self.destination.interfaces | self.source.instances | self.destination.instances
         )
         found |= self.source.addresses | self.destination.addresses | {self.destination.balancer} - {""}
-        for verdict in self.verdicts:
+        extra = [self.verdict_of(one.snapshot) for one in (self.before, self.then) if one is not None and one.done]
+        for verdict in (*self.verdicts, *extra):
             for hop in (*verdict.forward, *verdict.back) if verdict else ():
                 found |= {hop.component, hop.subnet, hop.vpc, hop.attached_to}
             for blocker in verdict.blockers if verdict else ():
@@ -230,6 +290,8 @@ class Scene:
         """The records between the two ends on the asked-for service, with `way` (request, reply) and `direction` filled in."""
         flows = self.evidence.flows
         flows = flows[flows["status"] == "OK"]
+        if not all(side.addresses or side.wide for side in (self.source, self.destination)):
+            flows = flows.iloc[:0]
         ours, theirs = self.source.addresses, self.destination.addresses
         number = protocol_number(self.question.protocol) if self.question.protocol not in ("all", "-1") else -1
 
@@ -469,6 +531,13 @@ def _address(word: str) -> str | None:
         return str(ipaddress.ip_address(word))
     except ValueError:
         return None
+
+
+def bare_reset(row: Any) -> bool:
+    """Whether a record without flags can only be of resets: a SYN-ACK has at least the maximum segment size as an option, 44 bytes in all,
+    an answer with data more; 40 bytes a packet are a bare header (RFC 9293).
+    """
+    return bool(row.flags < 0 and row.packets and row.bytes / row.packets < 44 and row.packets <= 6)
 
 
 def when(seconds: float) -> datetime:
