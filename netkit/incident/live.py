@@ -94,7 +94,7 @@ def _flows(session: Session, scene: Scene, window: Window, budget_usd: float) ->
     for source, name in _sources(session, ids):
         table = f"flow_logs {name}"
         try:
-            logs = open_logs(source, session, window)
+            logs: Any = open_logs(source, session, window)
             found = [logs.records(limit=MOST_RECORDS, host=address) for address in addresses]
         except NetkitError as problem:
             rows.append(Coverage(session.account_id, session.region, table, "skipped", note=problem.what))

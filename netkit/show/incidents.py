@@ -9,7 +9,7 @@ import ipywidgets as w
 import pandas as pd
 from plotly.graph_objects import Bar, Figure, Scatter
 
-from netkit.show.plots import ACCEPT, GREY, REJECT, _figure, _nothing
+from netkit.show.plots import ACCEPT, GREY, REJECT, _figure, nothing
 from netkit.show.widgets import fill, panel
 
 _MARKS = {
@@ -27,7 +27,7 @@ def incident_timeline(frame: pd.DataFrame, *, title: str = "What happened, on on
     frame: time (UTC), lane, kind (bad, change, good, note), what, count: investigate.incident.timeline
     """
     if frame.empty:
-        return _nothing(title, "nothing of the evidence has a time within the window")
+        return nothing(title, "nothing of the evidence has a time within the window")
     lanes = list(dict.fromkeys(frame["lane"]))
     figure = _figure(title, height=140 + 46 * len(lanes))
     for kind, (symbol, colour) in _MARKS.items():
@@ -57,7 +57,7 @@ def incident_ranking(frame: pd.DataFrame, *, title: str = "The causes, by points
     frame: rank, fault, resource, standing, points (investigate.incident.ranked)
     """
     if frame.empty:
-        return _nothing(title, "no cause is named")
+        return nothing(title, "no cause is named")
     top = frame.head(8)
     names = [
         f"{fault} {str(resource)[-40:]}".strip() for fault, resource in zip(top["fault"], top["resource"], strict=True)
