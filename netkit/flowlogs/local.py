@@ -27,6 +27,9 @@ from netkit.flowlogs.fields import COLUMNS, family_of
 from netkit.flowlogs.table import check_bucket
 
 
+_KEPT_ANSWERS, _KEPT_ROWS = 32, 50_000
+
+
 class FileEngine:
     """DuckDB over files. All are read once, at the first question, into a private columnar copy (copy.py).
 
@@ -49,6 +52,7 @@ class FileEngine:
     ) -> None:
         self._copy = Copy(formats, disk_bytes)
         self._strict = strict
+        self._answers: dict[tuple[str, tuple[Value, ...]], pd.DataFrame] = {}
         self.add(paths, names or {})
 
     def add(self, paths: Sequence[Path], names: Mapping[Path, str]) -> None:
@@ -81,13 +85,24 @@ class FileEngine:
         while True:
             flows, bound, notes = self._flows(query, window)
             text, whole = query.over(flows, sql, (*query.fields, *query.optional)), [*bound, *values]
+            key = (text, tuple(whole))
+            if key in self._answers:  # files do not change once they are read
+                return self._answers[key].copy(), Ran(text, tuple(whole), time.monotonic() - begun, notes=notes)
             try:
                 frame = duck.run(self._db, text, whole).df()
             except duckdb.Error as problem:
                 if not self._leave_out_culprit():
                     raise QueryFailed(f"DuckDB failed the query: {duck.first_line(problem)}") from None
                 continue
+            self._remember(key, frame)
             return frame, Ran(text, tuple(whole), time.monotonic() - begun, notes=notes)
+
+    def _remember(self, key: tuple[str, tuple[Value, ...]], frame: pd.DataFrame) -> None:
+        """Keep the last few answers that are small: an investigation asks some questions twice."""
+        if len(frame) <= _KEPT_ROWS:
+            self._answers[key] = frame.copy()
+            while len(self._answers) > _KEPT_ANSWERS:
+                del self._answers[next(iter(self._answers))]
 
     def _judge(self) -> None:
         """Read what was not yet read."""
