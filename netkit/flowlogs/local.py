@@ -26,7 +26,6 @@ from netkit.flowlogs.engine import COVERAGE_COLUMNS, Ran, overlapping
 from netkit.flowlogs.fields import COLUMNS, family_of
 from netkit.flowlogs.table import check_bucket
 
-
 _KEPT_ANSWERS, _KEPT_ROWS = 32, 50_000
 
 
