@@ -30,7 +30,8 @@ _READS = re.compile(
 )
 # An id as AWS writes it: a word, a hyphen, hex digits; an ARN; a hosted zone's id; a name of a resolver's thing.
 _ID = re.compile(
-    r"(?:[a-z]+-)+[0-9a-f]{8,17}|arn:aws[a-z-]*:[^\s\"]+|(?<![A-Z0-9])Z[A-Z0-9]{9,31}(?![A-Z0-9a-z])|rslvr-[a-z]+-[0-9a-z]+"
+    r"(?<![0-9A-Za-z-])(?:[a-z]+-)+[0-9a-f]{8,17}(?![0-9A-Za-z-])|arn:aws[a-z-]*:[^\s\"]+"
+    r"|(?<![0-9A-Za-z])Z[A-Z0-9]{9,31}(?![0-9A-Za-z])|rslvr-[a-z]+-[0-9a-z]+"
 )
 
 

@@ -28,6 +28,7 @@ def related(scene: Scene, resource: str) -> set[str]:
     for network in scene.networks:
         found |= _beside(network, resource)
     for taken in scene.snapshots:
+        found |= _held_by(taken, resource)
         found |= _balanced(taken, resource) | _zoned(taken, resource) | _inspected(taken, found)
     return found
 
@@ -43,6 +44,43 @@ def _beside(network: Network, resource: str) -> set[str]:
         found |= set(table.subnets)
     if (acl := network.acls.get(resource)) is not None:
         found |= set(acl.subnets)
+    return found
+
+
+def _held_by(taken: Taken, resource: str) -> set[str]:
+    """What hangs on an interface (its addresses' ids), on a route table (what its dead routes name, its associations), on a group (peerings in its rules)."""
+    found: set[str] = set()
+    for _, one in taken.snapshot.records("NetworkInterfaces"):
+        if one.get("NetworkInterfaceId") == resource:
+            pairs = [one, *(one.get("PrivateIpAddresses") or ())]
+            held = [pair.get("Association") or {} for pair in pairs]
+            found |= {
+                str(each.get(name))
+                for each in held
+                for name in ("AssociationId", "AllocationId", "PublicIp")
+                if each.get(name)
+            }
+    for _, one in taken.snapshot.records("Addresses"):
+        if one.get("NetworkInterfaceId") == resource:
+            found |= {str(one.get(name)) for name in ("AssociationId", "AllocationId", "PublicIp") if one.get(name)}
+    for _, one in taken.snapshot.records("RouteTables"):
+        if one.get("RouteTableId") == resource:
+            dead = [route for route in one.get("Routes") or () if route.get("State") == "blackhole"]
+            found |= {str(value) for route in dead for name, value in route.items() if name.endswith("Id") and value}
+            found |= {
+                str(each.get("RouteTableAssociationId"))
+                for each in one.get("Associations") or ()
+                if each.get("RouteTableAssociationId")
+            }
+    for _, one in taken.snapshot.records("SecurityGroups"):
+        if one.get("GroupId") == resource:
+            rules = [*(one.get("IpPermissions") or ()), *(one.get("IpPermissionsEgress") or ())]
+            found |= {
+                str(pair["VpcPeeringConnectionId"])
+                for rule in rules
+                for pair in rule.get("UserIdGroupPairs") or ()
+                if pair.get("VpcPeeringConnectionId")
+            }
     return found
 
 

@@ -5,7 +5,7 @@ The trace speaks in AWS's explanation codes; here a blocker becomes a fault of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netkit.core.model import Blocker, Verdict
@@ -43,7 +43,8 @@ def observe(scene: Scene) -> Iterator[Observation]:
         return
     before = network_of(scene.before.snapshot) if scene.before is not None else None
     after = network_of(then.snapshot)
-    found = [one for blocker in verdict.blockers for one in _faults(scene, blocker, before, after, verdict)]
+    found = [one for blocker in verdict.blockers for one in _faults(scene, blocker, before, after)]
+    found += list(_narrow(verdict, after))
     for fault, resource, says in found:
         yield Observation(f"c-{fault}", resource, "seen", says, rests_on=(stamp,))
     if verdict.status == "REACHABLE":
@@ -70,38 +71,19 @@ def observe(scene: Scene) -> Iterator[Observation]:
 Fault = tuple[str, str, str]
 
 
-def _faults(
-    scene: Scene, blocker: Blocker, before: Network | None, after: Network, verdict: Verdict
-) -> Iterator[Fault]:
-    code, component, says = blocker.code, blocker.component, blocker.because
-    simple = _SIMPLE.get(code)
-    if simple:
-        yield simple, component, says
-    elif code in ("ENI_SG_RULES_MISMATCH", "SG_HAS_NO_RULES", "SG_REFERENCES_NOT_PRESERVED", "SG_REFERENCING_SUPPORT"):
-        yield from _group(scene, blocker, before, after)
-    elif code == "SUBNET_ACL_RESTRICTION":
-        yield ("nacl-denies-reply" if blocker.leg == "return" else "nacl-denies-request"), component, says
-    elif code == "NO_ROUTE_TO_DESTINATION":
-        yield from _route(scene, blocker, before, after)
-    elif code == "BAD_STATE_ROUTE":
-        yield from _dead_route(blocker, after)
-    elif code in ("BAD_STATE", "BAD_STATE_ATTACHMENT", "UNASSOCIATED_COMPONENT"):
-        yield from _state(blocker, before, after)
-    elif code in (
-        "TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT",
-        "TGW_RTB_CANNOT_ROUTE",
-        "TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION",
-    ):
-        yield from _transit(scene, blocker, before, after, verdict)
-    elif code == "NO_POSSIBLE_DESTINATION":
-        yield "no-such-address", scene.question.destination, says
+def _faults(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
+    """What a blocker is, in the catalogue's words: a look-up where AWS's code says it all, else a look at what stands around it."""
+    code = blocker.code
+    if code in _SIMPLE:
+        yield _SIMPLE[code], blocker.component, blocker.because
+    elif code in _LOOKS:
+        yield from _LOOKS[code](scene, blocker, before, after)
 
 
 _SIMPLE = {
     "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS": "no-public-address",
     "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS": "no-public-address",
     "ENI_SOURCE_DEST_CHECK_RESTRICTION": "source-dest-check",
-    "VPC_BLOCK_PUBLIC_ACCESS_ENABLED": "block-public-access",
     "TGW_RTB_BAD_STATE_ROUTE": "tgw-blackhole",
     "TGW_ROUTE_AZ_RESTRICTION": "tgw-zone-not-attached",
     "ELBV2_LISTENER_PORT_RESTRICTION": "lb-no-listener",
@@ -109,6 +91,15 @@ _SIMPLE = {
     "ELB_NOT_CROSSZONE": "nlb-zone-without-target",
     "ELBV2_NO_TARGETS_IN_AZ": "nlb-zone-without-target",
 }
+
+
+def _narrow(verdict: Verdict, after: Network) -> Iterator[Fault]:
+    """A network ACL that lets replies through to a part of the ports that clients use: the trace leaves that open, by the ACL's name."""
+    for one in verdict.unknowns:
+        if one.what == "client port":
+            for acl in after.acls:
+                if acl in one.why.split(":")[0].replace(",", " ").split():
+                    yield "nacl-ephemeral-range-too-narrow", acl, one.why
 
 
 def _group(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
@@ -122,7 +113,9 @@ def _group(scene: Scene, blocker: Blocker, before: Network | None, after: Networ
     for resource in changed or ids:
         if resource not in after.groups:
             continue
-        if blocker.direction == "egress":
+        if blocker.direction == "egress" and _only_six(scene):
+            yield "ipv6-egress-missing", resource, blocker.because
+        elif blocker.direction == "egress":
             yield "sg-no-egress", resource, blocker.because
         elif stale := _stale(after, resource):
             yield "stale-peer-group-reference", resource, f"{blocker.because}; {stale}"
@@ -130,6 +123,40 @@ def _group(scene: Scene, blocker: Blocker, before: Network | None, after: Networ
             yield "endpoint-no-ingress", resource, blocker.because
         else:
             yield "sg-no-ingress", resource, blocker.because
+
+
+def _acl(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
+    six = _only_six(scene) and blocker.direction == "egress" and blocker.leg == "forward"
+    yield (
+        "nacl-denies-reply" if blocker.leg == "return" else "ipv6-egress-missing" if six else "nacl-denies-request",
+        blocker.component,
+        blocker.because,
+    )
+
+
+def _nowhere(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
+    yield "no-such-address", scene.question.destination, blocker.because
+
+
+def _only_six(scene: Scene) -> bool:
+    """Whether the destination is called by IPv6 alone."""
+    return bool(scene.destination.addresses) and all(":" in one for one in scene.destination.addresses)
+
+
+def _blocked_public(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
+    """The VPC whose gateway is blocked: Block Public Access holds for an account and Region, and the VPC is what an exclusion would name."""
+    if blocker.component.startswith(("vpc-", "subnet-")):
+        yield "block-public-access", blocker.component, blocker.because
+        return
+    ends = scene.source.interfaces | scene.destination.interfaces
+    gateway = after.igws.get(blocker.component) or after.eigws.get(blocker.component)
+    vpcs = (
+        set(gateway.vpcs)
+        if gateway is not None
+        else {after.interfaces[one].vpc for one in ends if one in after.interfaces}
+    )
+    for vpc in sorted(vpcs):
+        yield "block-public-access", vpc, blocker.because
 
 
 def _stale(network: Network, group: str) -> str:
@@ -160,6 +187,8 @@ def _route(scene: Scene, blocker: Blocker, before: Network | None, after: Networ
         yield ("inspection-no-return-route" if between else "return-route-missing"), table, blocker.because
     elif between:
         yield "inspection-no-return-route", table, blocker.because
+    elif _only_six(scene):
+        yield "ipv6-egress-missing", table, blocker.because
     elif gone := _lost_endpoint(before, after, table):
         yield "endpoint-route-missing", table, f"{blocker.because}; it had the route of {gone}"
     else:
@@ -179,7 +208,7 @@ def _lost_endpoint(before: Network | None, after: Network, table: str) -> str:
     return ""
 
 
-def _dead_route(blocker: Blocker, after: Network) -> Iterator[Fault]:
+def _dead_route(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
     target = _target_of(after, blocker)
     if target.startswith("pcx-"):
         yield "peering-not-active", target, blocker.because
@@ -195,7 +224,7 @@ def _target_of(network: Network, blocker: Blocker) -> str:
     )
 
 
-def _state(blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
+def _state(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
     name = blocker.component
     prefix = name.split("-")[0]
     if prefix == "pcx":
@@ -215,9 +244,7 @@ def _state(blocker: Blocker, before: Network | None, after: Network) -> Iterator
         yield "tgw-wrong-association", name, blocker.because
 
 
-def _transit(
-    scene: Scene, blocker: Blocker, before: Network | None, after: Network, verdict: Verdict
-) -> Iterator[Fault]:
+def _transit(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
     """Which of three: the attachment asks another table than before, a propagation is gone, or the route is simply not there."""
     table = blocker.component
     says = blocker.because
@@ -254,3 +281,21 @@ def _propagations(network: Network, table: str) -> set[str]:
                 if one.get("State", "enabled") == "enabled"
             }
     return found
+
+
+Look = Callable[[Scene, Blocker, Network | None, Network], Iterator[Fault]]
+_LOOKS: Mapping[str, Look] = {
+    **dict.fromkeys(
+        ("ENI_SG_RULES_MISMATCH", "SG_HAS_NO_RULES", "SG_REFERENCES_NOT_PRESERVED", "SG_REFERENCING_SUPPORT"), _group
+    ),
+    **dict.fromkeys(("BAD_STATE", "BAD_STATE_ATTACHMENT", "UNASSOCIATED_COMPONENT"), _state),
+    **dict.fromkeys(
+        ("TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT", "TGW_RTB_CANNOT_ROUTE", "TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION"),
+        _transit,
+    ),
+    "SUBNET_ACL_RESTRICTION": _acl,
+    "VPC_BLOCK_PUBLIC_ACCESS_ENABLED": _blocked_public,
+    "NO_ROUTE_TO_DESTINATION": _route,
+    "BAD_STATE_ROUTE": _dead_route,
+    "NO_POSSIBLE_DESTINATION": _nowhere,
+}

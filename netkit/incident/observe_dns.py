@@ -75,8 +75,8 @@ def _of_name(scene: Scene, name: str, queries: pd.DataFrame) -> Iterator[Observa
         )
     public = answered[answered["answers"].map(_public)]
     private = answered[answered["answers"].map(lambda answers: not _public(answers))]
-    if len(public) and _goes_on(public, private):
-        was = f", {len(private)} private before" if len(private) else ""
+    if len(public) and len(private) and _goes_on(public, private):
+        was = f", {len(private)} private before"
         says = f"{name} answers with a public address {len(public)} times{was}"
         for subject in (name, *_zones(scene, name)):
             yield Observation("d-dns-public-answer", subject, "seen", says, public["time"].min())
