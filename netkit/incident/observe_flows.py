@@ -43,7 +43,7 @@ def _outcome(scene: Scene) -> Iterator[Observation]:
         "f-fail", "", "seen" if onset.failures and not onset.brief else "seen-not",
         f"{onset.failures} of {seen} connections fail" + (f", from {begun:%H:%M:%S}" if begun else ""), begun,
     )  # fmt: skip
-    part = 0 < onset.share < _SOME
+    part = 0 < onset.share < _SOME and onset.rounds < 2
     yield Observation(
         "f-some-fail",
         "",
@@ -54,7 +54,7 @@ def _outcome(scene: Scene) -> Iterator[Observation]:
     yield Observation(
         "f-alternates",
         "",
-        "seen" if onset.rounds >= 2 and not part else "seen-not",
+        "seen" if onset.rounds >= 2 else "seen-not",
         f"{onset.rounds} times from good to bad",
     )
     good = len(scene.good())

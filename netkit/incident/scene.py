@@ -498,15 +498,21 @@ def _takes_hold(series: list[tuple[int, bool]], begin: int) -> bool:
 
 
 def _rounds(bads: list[bool]) -> int:
+    """How many spells of trouble there are: runs of failures (three and more in a row) with runs of two good ones between them.
+
+    Failures of a part of the connections stand alone or in pairs, by chance now and then in threes: where most do, there is one spell.
+    """
     runs: list[list[bool]] = []
     for bad in bads:
         if runs and runs[-1][0] == bad:
             runs[-1].append(bad)
         else:
             runs.append([bad])
-    solid = [run[0] for run in runs if len(run) >= 2]
-    turns = [one for number, one in enumerate(solid) if number == 0 or solid[number - 1] != one]
-    return turns.count(True)
+    together = sum(len(run) for run in runs if run[0] and len(run) >= 3)
+    if together < 0.8 * sum(bads):
+        return 1
+    solid = [run[0] for run in runs if len(run) >= (3 if run[0] else 2)]
+    return sum(one for number, one in enumerate(solid) if number == 0 or solid[number - 1] != one)
 
 
 def _filters_of(network: Network, subnet: str) -> set[str]:
