@@ -12,6 +12,14 @@ from netkit.incident.scene import Scene
 
 def derive(scene: Scene, observations: Sequence[Observation]) -> Iterator[Observation]:
     """The path MTU's own atom: large segments are lost, or ICMP is refused, and something at the sender keeps "too big" away."""
+    wrong = [one for one in observations if one.atom == "c-firewall-wrong-zone" and one.state == "seen"]
+    if scene.snapshots:
+        yield Observation(
+            "c-zones-differ",
+            "",
+            "seen" if wrong else "seen-not",
+            wrong[0].says if wrong else "routes keep to their own zone's endpoint",
+        )
     seen = {one.atom: one for one in observations if one.state == "seen" and not one.subject}
     symptom = seen.get("p-large-lost") or seen.get("f-icmp-refused")
     if symptom is None or not scene.snapshots:

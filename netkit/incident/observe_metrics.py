@@ -159,6 +159,60 @@ def observe(scene: Scene) -> Iterator[Observation]:
             else:
                 yield Observation(f"m-{rule.fault}", subject, "seen-not", f"{one.metric} as before", None, (table,))
     yield from _trickle(scene)
+    yield from _one_way(scene)
+    yield from _prefixes(scene)
+
+
+def _one_way(scene: Scene) -> Iterator[Observation]:
+    """A VPN connection that sends over both tunnels and hears over one."""
+    flow: dict[tuple[str, str], float] = {}
+    for one in series(scene):
+        if one.namespace == "AWS/VPN" and one.metric in ("TunnelDataIn", "TunnelDataOut") and one.of("TunnelIpAddress"):
+            half = [value for _, value in one.points[len(one.points) // 2 :]]
+            flow[one.metric, one.of("TunnelIpAddress")] = sum(half)
+    for taken in scene.snapshots[-1:]:
+        for _, record in taken.snapshot.records("VpnConnections"):
+            tunnels = [str(each.get("OutsideIpAddress")) for each in record.get("VgwTelemetry") or ()]
+            out = [flow.get(("TunnelDataOut", one), 0.0) for one in tunnels]
+            back = [flow.get(("TunnelDataIn", one), 0.0) for one in tunnels]
+            if len(tunnels) >= 2 and all(out) and sum(value > 0.05 * max(back) for value in back if max(back)) == 1:
+                says = f"data goes out over {len(tunnels)} tunnels and comes in over one"
+                yield Observation(
+                    "m-vpn-asymmetric",
+                    str(record.get("VpnConnectionId", "")),
+                    "seen",
+                    says,
+                    None,
+                    ("AWS/VPN TunnelDataIn",),
+                )
+
+
+DX_PREFIXES = 100  # a virtual interface takes of each family (Direct Connect User Guide, "Quotas")
+
+
+def _prefixes(scene: Scene) -> Iterator[Observation]:
+    """A virtual interface whose session went down when it had as many prefixes as it may."""
+    by_name: dict[tuple[str, str], Series] = {
+        (one.metric, one.of("VirtualInterfaceId")): one for one in series(scene) if one.namespace == "AWS/DX"
+    }
+    for (metric, name), one in by_name.items():
+        status = by_name.get(("VirtualInterfaceBgpStatus", name))
+        if metric == "VirtualInterfaceBgpPrefixesAccepted" and status is not None and one.points:
+            down = _zero(status) or _flaps(status)
+            if down and max(value for _, value in one.points) >= 0.95 * DX_PREFIXES:
+                yield Observation(
+                    "m-bgp-prefix-limit",
+                    name,
+                    "seen",
+                    f"{max(value for _, value in one.points):g} prefixes, then the session is down",
+                    down[1],
+                    (metric,),
+                )
+
+
+def _flaps(one: Series) -> Found:
+    low = [at for at, value in one.points if value <= 0]
+    return (f"{one.metric} up and down", low[0]) if len(low) >= 2 else None
 
 
 def _trickle(scene: Scene) -> Iterator[Observation]:

@@ -16,6 +16,7 @@ from netkit.incident.evidence import Taken
 from netkit.incident.scene import Scene
 from netkit.reach.engine.trace import trace
 from netkit.reach.network.firewall import DROP, Connection, judge
+from netkit.reach.network.network import network_of
 from netkit.reach.network.snapshot import Snapshot
 
 RULES_QUOTA = 60  # rules a direction a group, IPv4 and IPv6 apart (VPC User Guide, "Amazon VPC quotas")
@@ -43,6 +44,8 @@ def observe(scene: Scene) -> Iterator[Observation]:
         _collision,
         _firewall,
         _names,
+        _wrong_zone,
+        _prefixes,
     ):
         for atom, subject, says in check(scene, taken):
             yield Observation(atom, subject, "seen", says, rests_on=stamp)
@@ -253,6 +256,53 @@ def _firewall(scene: Scene, taken: Taken) -> Iterator[Said]:
         said = [judge(taken.snapshot, arn, Connection(number, *pair, -1, scene.question.port)) for pair in pairs]
         if said and all(each.action == DROP for each in said):
             yield "c-firewall-drops", arn, said[0].because
+
+
+def _wrong_zone(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Route tables that send one zone's subnets to a firewall's endpoint of another zone."""
+    network = scene.networks[-1]
+    zone_of = {
+        one.id: {network.subnets[name].az for name in one.subnets if name in network.subnets}
+        for one in network.endpoints.values()
+    }
+    for table in network_of(taken.snapshot).tables.values():
+        zones = {network.subnets[name].az for name in table.subnets if name in network.subnets}
+        for route in table.routes:
+            there = zone_of.get(route.target, set())
+            if (
+                len(zones) == 1
+                and there
+                and not zones & there
+                and network.endpoints[route.target].kind == "GatewayLoadBalancer"
+            ):
+                yield (
+                    "c-firewall-wrong-zone",
+                    table.id,
+                    f"{table.id} of {', '.join(zones)} sends {route.text} to {route.target} in {', '.join(sorted(there))}",
+                )
+
+
+VPN_ROUTES = {
+    "TransitGatewayId": 1000,
+    "VpnGatewayId": 100,
+}  # BGP routes a connection takes (Site-to-Site VPN guide, "Quotas")
+
+
+def _prefixes(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """VPN connections with a tunnel down whose accepted routes are near the quota."""
+    for _, one in taken.snapshot.records("VpnConnections"):
+        quota = next((most for member, most in VPN_ROUTES.items() if one.get(member)), 0)
+        tunnels = one.get("VgwTelemetry") or []
+        counts = [int(each.get("AcceptedRouteCount") or 0) for each in tunnels]
+        said = " ".join(str(each.get("StatusMessage") or "") for each in tunnels).lower()
+        if quota and (
+            max(counts, default=0) >= 0.95 * quota or "prefix" in said or ("routes" in said and "exceed" in said)
+        ):
+            yield (
+                "c-bgp-prefix-limit",
+                str(one.get("VpnConnectionId", "")),
+                f"{max(counts, default=0)} routes accepted of {quota}; {said}".strip("; "),
+            )
 
 
 def _names(scene: Scene, taken: Taken) -> Iterator[Said]:
