@@ -1,4 +1,7 @@
-"""`python -m bench [--records N] [--large N]`: all figures of one run on this machine, and the command that made them."""
+"""`python -m bench [--records N] [--large N]`: all figures of one run on this machine, and the command that made them.
+
+`--smallest` runs every part on as little as it takes, in about a minute: to see that it runs, not for its figures.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +27,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import netkit
-from bench.cloudwatch import monitoring, points
-from bench.mirror import mirrors
-from bench.paths import paths
+from bench import cloudwatch, mirror
+from bench import paths as reach
+from bench.given import facts, given
 from bench.peers import PEERS, QUERIES
 from netkit import flowlogs
 from netkit.core.model import Window
@@ -63,11 +66,13 @@ def make(folder: Path, records: int) -> dict[str, Path]:
         if kind == "plain-text":
             made["slice"] = folder / "slice"
             made["slice"].mkdir()
-            (made["slice"] / f"0{suffix}").write_bytes(delivery.encode(spec, table.slice(0, SLICE)))
+            (made["slice"] / f"0{suffix}").write_bytes(delivery.encode(spec, table.slice(0, min(SLICE, records))))
     return made
 
 
 SLICE = 100_000
+PARTS = ("speed", "memory", "scanned", "starts", "paths", "mirror", "cloudwatch")
+SMALLEST = {"records": 2_000, "large": 4_000, "packets": 2_000, "large_packets": 4_000, "times": 1}
 
 
 def _later(table: pa.Table, days: int) -> pa.Table:
@@ -109,7 +114,7 @@ def speed(made: dict[str, Path], records: int, times: int) -> None:
                     continue
                 part = "slice" if name == "flowlogs-reader" else "whole"
                 answer = run(name, query, made["slice" if part == "slice" else kind], times if part == "whole" else 1)
-                scale = records / SLICE if part == "slice" else 1.0
+                scale = records / min(SLICE, records) if part == "slice" else 1.0
                 found[name] = (float(answer["seconds"]) * scale, float(answer["peak_mb"]))
                 answers[part].add(float(answer["answer"]))
             if kind == "plain-text":
@@ -123,7 +128,7 @@ def speed(made: dict[str, Path], records: int, times: int) -> None:
             ]
             title = f"{query}, {records:,} records, {'gzip text' if kind == 'plain-text' else 'Parquet'} (all give the same answer)"
             show(title, ("who", "seconds", "times ours", "peak MB"), rows)
-    print(f"  flowlogs-reader: measured on {SLICE:,} records and scaled")
+    print(f"  flowlogs-reader: measured on {min(SLICE, records):,} records and scaled")
 
 
 def memory(small: dict[str, Path], large: dict[str, Path], sizes: tuple[int, int]) -> None:
@@ -154,11 +159,11 @@ def scanned() -> None:
                 chunk = meta.row_group(group).column(place)
                 sizes[chunk.path_in_schema] = sizes.get(chunk.path_in_schema, 0) + chunk.total_compressed_size
     rows = []
-    given = {"source": "10.0.10.21", "destination": "10.0.20.5", "host": "10.0.20.5", "cidr": "10.0.20.0/24"}
+    seen = facts(logs)
     for name, query in tqdm(catalogue().items(), desc="Athena", leave=False):
-        if any(param.kind == "epoch" for param in query.params):
-            continue  # a baseline reads hours before the window
-        logs.query(name, **{param.name: given[param.name] for param in query.params if param.default is None})
+        if name not in logs.names() or any(param.kind == "epoch" for param in query.params):
+            continue  # of another kind of log; and a baseline reads hours before the window
+        logs.query(name, **given(query, seen))
         assert logs.last is not None
         words = {
             word
@@ -171,7 +176,9 @@ def scanned() -> None:
             .replace(")", " ")
             .split()
         }
-        least = sum(sizes[word] for word in {*words, "start"})
+        least = sum(
+            sizes[word] for word in {*words, "start"} if word in sizes
+        )  # not every optional column is in this log
         rows.append((name, f"{logs.last.scanned_bytes:,}", f"{least:,}", f"{logs.last.scanned_bytes / least:.2f}"))
     show(
         f"bytes scanned, bad-day, {WINDOW}; everything is {sum(sizes.values()):,}",
@@ -185,8 +192,8 @@ def _in_hours(key: str) -> bool:
     return time_of is not None and WINDOW.start <= time_of < WINDOW.end + timedelta(hours=1)
 
 
-def starts() -> None:
-    """import netkit, the sandbox from nothing, and notebook 21 headless beside its cells as a script."""
+def starts(times: int = 5) -> None:
+    """import netkit (the quickest of some times), the sandbox from nothing, and notebook 21 headless beside its cells as a script."""
 
     def timed(*command: str, home: str = "") -> float:
         begun = time.perf_counter()
@@ -194,11 +201,11 @@ def starts() -> None:
         subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
         return time.perf_counter() - begun
 
-    bare = min(timed(sys.executable, "-c", "pass") for _ in range(5))
+    bare = min(timed(sys.executable, "-c", "pass") for _ in range(times))
     rows = [
         (
             "import netkit, beyond python itself",
-            f"{min(timed(sys.executable, '-c', 'import netkit') for _ in range(5)) - bare:.3f}",
+            f"{min(timed(sys.executable, '-c', 'import netkit') for _ in range(times)) - bare:.3f}",
             "",
         )
     ]
@@ -236,8 +243,12 @@ def main() -> None:
     )
     parser.add_argument("--large-packets", type=int, default=5_000_000, help="of its memory figure; 0 leaves it out")
     parser.add_argument("--times", type=int, default=3, help="runs of which the quickest counts")
-    parser.add_argument("--only", choices=("speed", "memory", "scanned", "starts", "paths", "mirror", "cloudwatch"))
+    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--smallest", action="store_true", help="every part on as little as it takes")
     chosen = parser.parse_args()
+    if chosen.smallest:
+        for name, size in SMALLEST.items():
+            setattr(chosen, name, size)
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; made by: python -m bench {' '.join(sys.argv[1:])}".rstrip()
     )
@@ -250,15 +261,25 @@ def main() -> None:
                 memory(small, make(Path(folder) / "large", chosen.large), (chosen.records, chosen.large))
         if chosen.only in (None, "scanned"):
             scanned()
-        if chosen.only in (None, "starts"):
-            starts()
-        if chosen.only in (None, "paths"):
-            paths(show)
-        if chosen.only in (None, "mirror"):
-            mirrors(show, Path(folder), chosen.packets, chosen.large_packets, chosen.times)
-        if chosen.only in (None, "cloudwatch"):
-            monitoring(show)
-            points(show)
+        for name, part in _others(chosen, Path(folder)).items():
+            if chosen.only in (None, name):
+                part()
+
+
+def _others(chosen: argparse.Namespace, folder: Path) -> dict[str, Callable[[], None]]:
+    """The parts that take nothing of each other, at the sizes that were chosen."""
+    small = chosen.smallest
+
+    def monitoring() -> None:
+        cloudwatch.monitoring(show, *((16, 1) if small else ()))
+        cloudwatch.points(show, *((1_000, 10) if small else ()))
+
+    return {
+        "starts": lambda: starts(1 if small else 5),
+        "paths": lambda: reach.paths(show, (400,) if small else reach.SIZES, 1 if small else 50),
+        "mirror": lambda: mirror.mirrors(show, folder, chosen.packets, chosen.large_packets, chosen.times),
+        "cloudwatch": monitoring,
+    }
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ POINTS, SINGLY = 100_000, 300
 Show = Callable[[str, Sequence[str], Sequence[Sequence[Any]]], None]
 
 
-def alarms(days: int = DAYS) -> list[tuple[AlarmSpec, pd.DataFrame]]:
+def alarms(count: int = ALARMS, days: int = DAYS) -> list[tuple[AlarmSpec, pd.DataFrame]]:
     """Alarms of several M of N and treatments, each on one-minute points of its own, of which some two in a hundred are missing."""
     generator = np.random.default_rng(5)
     times = pd.Series(pd.date_range("2026-08-01", periods=days * 1440, freq="min", tz="UTC"))
     made = []
-    for number in range(ALARMS):
+    for number in range(count):
         values = generator.gamma(2, 10, len(times)) + np.where(generator.random(len(times)) < 0.001, 80, 0)
         kept = generator.random(len(times)) > 0.02
         m, n = ((1, 1), (2, 3), (3, 5), (5, 5))[number % 4]
@@ -65,9 +65,9 @@ def looped(spec: AlarmSpec, points: pd.DataFrame) -> list[str]:
     return told
 
 
-def monitoring(show: Show) -> None:
-    """The table; the loop is timed on some of the alarms and scaled, and its states are compared there."""
-    given = alarms()
+def monitoring(show: Show, count: int = ALARMS, days: int = DAYS) -> None:
+    """The table, of `count` alarms; the loop is timed on some of the alarms and scaled, and its states are compared there."""
+    given = alarms(count, days)
     replay(*given[0])
     begun = time.perf_counter()
     done = replays([spec for spec, _ in given], {spec.name: points for spec, points in given})
@@ -78,16 +78,16 @@ def monitoring(show: Show) -> None:
     begun = time.perf_counter()
     fired = replay_many([spec for spec, _ in given], {spec.name: points for spec, points in given})
     told_all = time.perf_counter() - begun
-    chosen = range(0, ALARMS, ALARMS // LOOPED + 1)  # each M of N and each treatment once
+    chosen = range(0, count, count // LOOPED + 1)  # each M of N and each treatment once
     begun = time.perf_counter()
     told = [looped(*given[place]) for place in chosen]
-    loop = (time.perf_counter() - begun) * ALARMS / len(told)
+    loop = (time.perf_counter() - begun) * count / len(told)
     for place, states in zip(chosen, told, strict=True):
         assert done[place].series["state"].astype(str).tolist() == states, given[place][0]
     minutes = sum(len(one.states) for one in done)
     assert all((one.states == other.states).all() for one, other in zip(done, one_by_one, strict=True))
     show(
-        f"replay of {ALARMS} alarms over {DAYS} days of one-minute data, {minutes:,} evaluations (loop: {len(told)} alarms, scaled; same states)",
+        f"replay of {count} alarms over {days} days of one-minute data, {minutes:,} evaluations (loop: {len(told)} alarms, scaled; same states)",
         ("who", "seconds", "evaluations a second", "times ours"),
         [
             ("replays, on all cores", f"{ours:.2f}", f"{minutes / ours:,.0f}", "1.0"),
@@ -103,14 +103,14 @@ def monitoring(show: Show) -> None:
     )
 
 
-def points(show: Show) -> None:
+def points(show: Show, count: int = POINTS, singly_sent: int = SINGLY) -> None:
     """Points put into the sandbox and read back; beside them one call a point, on a few and scaled. The sandbox's time is in it."""
     session = connect()
     now = pd.Timestamp.now("UTC").floor("min")
-    space, hosts, minutes = f"Bench/{now:%H%M%S%f}{time.time_ns()}", 100, POINTS // 100
+    space, hosts, minutes = f"Bench/{now:%H%M%S%f}{time.time_ns()}", 100, count // 100
     frame = pd.DataFrame(
         {
-            "metric": "Load", "value": np.random.default_rng(7).gamma(2, 10, POINTS).round(3),
+            "metric": "Load", "value": np.random.default_rng(7).gamma(2, 10, count).round(3),
             "time": np.tile(np.array(pd.date_range(end=now, periods=minutes, freq="min", tz="UTC")), hosts),
             "dimensions": np.repeat([f"Host=h{number}" for number in range(hosts)], minutes),
         }
@@ -122,10 +122,10 @@ def points(show: Show) -> None:
     send_metrics(session, space, ready, armed=True, progress=False)
     sent = time.perf_counter() - begun
     begun = time.perf_counter()
-    for row in frame.head(SINGLY).to_dict("records"):
+    for row in frame.head(singly_sent).to_dict("records"):
         one = {"MetricName": row["metric"], "Value": row["value"], "Timestamp": row["time"]}
         session.call("cloudwatch", "put_metric_data", Namespace=f"{space}/singly", MetricData=[one])
-    singly = (time.perf_counter() - begun) * POINTS / SINGLY
+    singly = (time.perf_counter() - begun) * count / singly_sent
     window = Window(
         (now - pd.Timedelta(minutes=minutes)).to_pydatetime(), (now + pd.Timedelta(minutes=1)).to_pydatetime()
     )
@@ -133,12 +133,12 @@ def points(show: Show) -> None:
     begun = time.perf_counter()
     found = metric_data(session, queries, window, progress=False)
     read = time.perf_counter() - begun
-    assert len(found) == POINTS and abs(found["value"].sum() - frame["value"].sum()) < 1
+    assert len(found) == count and abs(found["value"].sum() - frame["value"].sum()) < 1
     show(
-        f"{POINTS:,} points of {hosts} metrics into the sandbox and back ({len(ready.requests)} requests; singly: {SINGLY} calls, scaled)",
+        f"{count:,} points of {hosts} metrics into the sandbox and back ({len(ready.requests)} requests; singly: {singly_sent} calls, scaled)",
         ("what", "seconds", "points a second", "times put"),
         [
-            (name, f"{seconds:.2f}", f"{POINTS / seconds:,.0f}", f"{seconds / (made + sent):.2f}")
+            (name, f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{seconds / (made + sent):.2f}")
             for name, seconds in (("prepare", made), ("send", sent), ("prepare and send", made + sent), ("one call a point", singly), ("read back", read))
         ],
     )  # fmt: skip

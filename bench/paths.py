@@ -29,11 +29,15 @@ SAMPLE = 400
 Show = Callable[[str, Sequence[str], Sequence[Sequence[Any]]], None]
 
 
-def paths(show: Show) -> None:
-    """Both tables."""
-    show("reachability: one trace, on the live account's snapshot with the most records", ("what", "value"), _traces())
+def paths(show: Show, sizes: Sequence[int] = SIZES, times: int = 50) -> None:
+    """Both tables: traces of every pair so many times over, and the matrix at each of the sizes."""
+    show(
+        "reachability: one trace, on the live account's snapshot with the most records",
+        ("what", "value"),
+        _traces(times),
+    )
     rows = []
-    for size in SIZES:
+    for size in sizes:
         command = [sys.executable, "-m", "bench.paths", "matrix", str(size)]
         rows.append(
             _row(size, json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout))
@@ -54,7 +58,7 @@ def paths(show: Show) -> None:
     )
 
 
-def _traces() -> list[tuple[str, str]]:
+def _traces(times: int) -> list[tuple[str, str]]:
     if not DATA.is_dir():
         return [("skipped", "../shared/data/reach is not here")]
     folders = {
@@ -71,7 +75,7 @@ def _traces() -> list[tuple[str, str]]:
         + [("internet", one) for one in interfaces]
         + [(one, "internet") for one in interfaces]
     )
-    begun, times = time.perf_counter(), 50
+    begun = time.perf_counter()
     for _ in range(times):
         for source, destination in pairs:
             trace(held, source=source, destination=destination, protocol="tcp", port=22)

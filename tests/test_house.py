@@ -345,7 +345,7 @@ def test_the_extras_are_what_netkit_says_is_missing() -> None:
 
     known = installed()
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    assert extras.keys() == {*EXTRAS, "all", "dev"}
+    assert extras.keys() == {*EXTRAS, "all", "dev", "docs"}
     for extra, modules in EXTRAS.items():
         asked = {re.split(r"[\[=]", pin)[0] for pin in extras[extra]}
         brought = {known[module][0].lower().replace("_", "-") for module in modules}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netkit.incident import investigate
+from netkit.runs.codes import unlisted
 
 CASES = Path(__file__).parents[2] / "shared/data/incidents"
 ANSWERS: dict[str, dict[str, Any]] = json.loads((CASES / "answers.json").read_text("utf-8")) if CASES.is_dir() else {}
@@ -30,7 +31,9 @@ def first(findings: list[dict[str, Any]]) -> tuple[str, str, dict[str, Any]]:
 @pytest.mark.parametrize("case", ANSWERS)
 def test_the_first_place_is_right(case: str) -> None:
     wanted = ANSWERS[case]
-    found = [one.as_dict() for one in investigate(CASES / case).findings]
+    findings = investigate(CASES / case).findings
+    assert unlisted(findings) == []
+    found = [one.as_dict() for one in findings]
     fault, resource, evidence = first(found)
     if wanted["unknown_ok"] and fault == "insufficient-evidence":
         assert wanted["missing"] in evidence["missing"]

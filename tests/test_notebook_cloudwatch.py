@@ -15,6 +15,7 @@ from netkit.core.model import Finding
 from netkit.core.plan import teardown
 from netkit.core.session import connect
 from netkit.runs import runbook
+from netkit.runs.codes import unlisted
 from netkit.sandbox.labs import cloudwatch as cloudwatch_lab
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,9 @@ def run(out: Path, scenario: str = "alarm-firing", **values: str) -> list[Findin
     file = (
         FILES / "10_cloudwatch_monitoring.yaml" if scenario == "alarm-firing" else FILES / f"cloudwatch/{scenario}.yaml"
     )
-    return list(runbook.run(NOTEBOOK, file=file, pairs=list(values.items()), out=out, progress=False).findings)
+    found = list(runbook.run(NOTEBOOK, file=file, pairs=list(values.items()), out=out, progress=False).findings)
+    assert unlisted(found) == []
+    return found
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

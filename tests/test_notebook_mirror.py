@@ -14,6 +14,7 @@ from netkit.core.model import Finding
 from netkit.core.plan import teardown
 from netkit.core.session import connect
 from netkit.runs import runbook
+from netkit.runs.codes import unlisted
 
 ROOT = Path(__file__).parents[1]
 PROVISION, VERIFICATION = (
@@ -32,6 +33,7 @@ SCENARIOS = {
 def run(path: Path, out: Path, file: str = "", **values: str) -> dict[str, Finding]:
     chosen = ROOT / f"parameters/sandbox/{file}.yaml" if file else None
     found = runbook.run(path, file=chosen, pairs=list(values.items()), out=out, progress=False).findings
+    assert unlisted(found) == []
     return {one.code: one for one in found}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from netkit.core.model import Finding
 from netkit.runs import runbook
+from netkit.runs.codes import unlisted
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = "notebooks/40_reachability_debugging.ipynb"
@@ -35,6 +36,7 @@ ANALYZED = ("database", "internet-access", "endpoint", "cross-vpc")
 def found(file: Path, out: Path, *pairs: tuple[str, str]) -> dict[str, Finding]:
     """One run with a file of parameters: its findings by code."""
     done = runbook.run(ROOT / NOTEBOOK, file=file, pairs=list(pairs), out=out, progress=False)
+    assert unlisted(done.findings) == []
     return {one.code: one for one in done.findings}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from netkit.core.model import Finding
 from netkit.runs import runbook
+from netkit.runs.codes import unlisted
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -95,7 +96,9 @@ def test_every_notebook_has_parameters_that_fit(path: Path) -> None:
 
 def run(path: Path, out: Path, **values: str) -> tuple[Finding, ...]:
     file = ROOT / f"parameters/sandbox/{path.stem}.yaml"
-    return runbook.run(path, file=file, pairs=list(values.items()), out=out, progress=False).findings
+    found = runbook.run(path, file=file, pairs=list(values.items()), out=out, progress=False).findings
+    assert unlisted(found) == []
+    return found
 
 
 def test_start_here(tmp_path: Path) -> None:
