@@ -108,7 +108,7 @@ def step(text: str) -> str:
     parts: list[tuple[bool, list[str]]] = []
     for line in text.split("\n"):
         kind = is_command(line)
-        joined = bool(parts) and (parts[-1][0] == kind or (parts[-1][0] and line[:1] in (" ", "\t")))
+        joined = bool(parts) and (parts[-1][0] == kind or (parts[-1][0] and line[:1] in (" ", "\t", "#")))
         if joined:
             parts[-1][1].append(line)
         else:

@@ -200,9 +200,13 @@ def aws_command(service: str, operation: str, request: Request, region: str = ""
     return shlex.join(words + (["--region", region] if region else []))
 
 
+# Flags whose other side the command line names in its own way (awscli, customizations/ec2: network ACL entries).
+_NO = {"egress": "ingress"}
+
+
 def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
+        return [f"--{name}" if value else f"--{_NO.get(name, f'no-{name}')}"]
     if isinstance(value, list) and value and all(_PLAIN_WORD.fullmatch(str(one)) for one in value):
         return [f"--{name}", *map(str, value)]
     text = json.dumps(value) if isinstance(value, dict | list) else str(value)

@@ -184,11 +184,11 @@ def applied_findings(plan: Plan | str, applied: Verdict | None) -> list[Finding]
 
 
 def next_step(fixes: Sequence[Fix]) -> str:
-    """What to do now: the first command of the best fix, or what has to be decided."""
+    """What to do now: all commands of the best fix in their order, with their undo; or what has to be decided."""
     if not fixes:
         return ""
     best = fixes[0]
-    return best.changes[0].command if best.works and best.changes else "; ".join((*best.decide, *best.remains))[:400]
+    return best.steps or "; ".join((*best.decide, *best.remains))[:400]
 
 
 # --- AWS's own analyzer

@@ -25,7 +25,7 @@ from netkit.reach.change.blast import Blast, Pair, Yardstick
 from netkit.reach.change.changes import Change, apply, destination_of, revert
 from netkit.reach.change.options import Question, Ways, narrow_places, ways
 from netkit.reach.explain import LIMITS, rests_on
-from netkit.reach.network.ends import End, find_end
+from netkit.reach.network.ends import End
 from netkit.reach.network.network import network_of
 from netkit.reach.network.snapshot import Snapshot
 
@@ -72,6 +72,17 @@ class Fix:
     def works(self) -> bool:
         """Whether the path is open on the changed snapshot."""
         return self.proof.reachable
+
+    @property
+    def steps(self) -> str:
+        """All its `aws` lines in their order, and as comments below them the lines that take them back, the last change first.
+
+        A shell runs it as it stands; "" where the fix does not open the path.
+        """
+        if not (self.works and self.changes):
+            return ""
+        back = [f"# {change.undo}" for change in reversed(self.changes)]
+        return "\n".join([*(change.command for change in self.changes), "# to take it back:", *back])
 
     @property
     def opens(self) -> tuple[Pair, ...]:
@@ -264,8 +275,7 @@ def _pair(snapshot: Snapshot, question: Question) -> Pair:
     def named(end: End) -> str:
         return end.interface.id if end.interface else "internet" if end.kind in ("internet", "address") else end.id
 
-    source = find_end(network_of(snapshot), str(question.source), "source", question.vpc)
-    destination = find_end(network_of(snapshot), str(question.destination), "destination", question.vpc)
+    source, destination = question.ends(network_of(snapshot))
     return named(source), named(destination)
 
 
@@ -341,8 +351,8 @@ def fix_findings(fixes: Sequence[Fix], snapshot: Snapshot) -> list[Finding]:
     subject = tuple(dict.fromkeys(one.component for one in best.changes)) or (best.proof.source, best.proof.destination)
     limits = (*(note for one in best.changes for note in one.notes), *LIMITS)
     if best.works:
-        claim = f"{best.proof.question} gets through after {len(best.changes)} changes: {'; '.join(one.why for one in best.changes)}. Besides it opens: {best.blast}"
-        step = best.changes[0].command
+        claim = f"{best.proof.question} gets through after {len(best.changes)} {'change' if len(best.changes) == 1 else 'changes'}: {'; '.join(one.why for one in best.changes)}. Besides it opens: {best.blast}"
+        step = best.steps
         return [
             Finding(
                 "REACH-FIX",

@@ -28,7 +28,7 @@ from netkit.reach.change.changes import (
 )
 from netkit.reach.engine.trace import trace
 from netkit.reach.engine.walk import table_for
-from netkit.reach.network.ends import End, find_end
+from netkit.reach.network.ends import End, find_end, which_vpc
 from netkit.reach.network.filters import acl_allows
 from netkit.reach.network.network import Network, network_of
 from netkit.reach.network.records import Interface, address_of, block_of
@@ -56,6 +56,12 @@ class Question:
     def ask(self, snapshot: Snapshot) -> Verdict:
         """trace() of it. Raises InputError as trace() does."""
         return trace(snapshot, **self.__dict__)
+
+    def ends(self, network: Network) -> tuple[End, End]:
+        """Source and destination as trace() finds them: the VPC may be named by its id, its Name, or something in it."""
+        vpc = which_vpc(network, self.vpc)
+        source = find_end(network, str(self.source), "source", vpc)
+        return source, find_end(network, str(self.destination), "destination", vpc)
 
     def between(self, source: str, destination: str) -> Question:
         """The same service between other ends."""
@@ -141,11 +147,7 @@ def ways(snapshot: Snapshot, question: Question, verdict: Verdict, blocker: Bloc
     find = _WAYS.get(blocker.code)
     if find is None:
         return Ways(reason=_REASONS.get(blocker.code, "no single change of configuration is known to open it"))
-    network = network_of(snapshot)
-    ends = (
-        find_end(network, str(question.source), "source", question.vpc),
-        find_end(network, str(question.destination), "destination", question.vpc),
-    )
+    ends = question.ends(network_of(snapshot))
     there = blocker.leg == "forward"
     header = header_at(verdict, blocker)
     if header is None:
