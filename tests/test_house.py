@@ -295,6 +295,7 @@ def distributions(paths: Iterable[Path]) -> dict[str, str]:
     known = installed()
     tops = {one.split(".")[0]: path.name for path in paths for one in imports(path)}
     beside = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"netkit", "bench", "conftest"}
+    beside |= {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
     elsewhere = {top: name for top, name in tops.items() if top not in sys.stdlib_module_names and top not in beside}
     return {known.get(top, [top])[0].lower().replace("_", "-"): name for top, name in elsewhere.items()}
 

@@ -15,7 +15,15 @@ SEED = 1
 KNOWN_GAPS = {
     "block-public-access-plain": "names the internet gateway as proved, the catalogue says VPC or subnet",
     "ipv6-egress-missing-plain": "says sg-no-egress: does not see that IPv4 goes out from the same group",
-    "nacl-ephemeral-range-too-narrow-plain": "no evidence found",
+    "nacl-ephemeral-range-too-narrow-plain": "says it cannot say",
+    "bgp-prefix-limit-plain": "says tgw-route-missing, proved: the route went because the sessions went",
+    "firewall-wrong-zone-plain": "says it cannot say",
+    "inspection-no-return-route-plain": "says it cannot say",
+    "rule-flapping-plain": "says sg-no-ingress: the last round took the rule away",
+    "tgw-appliance-mode-off-plain": "says it cannot say",
+    "tgw-overlapping-cidr-plain": "says no-such-address, proved, of an instance that exists",
+    "vpn-asymmetric-plain": "says it cannot say",
+    "vpn-tunnel-down-plain": "says tgw-route-missing, proved: the route went because the tunnels went",
 }
 
 
