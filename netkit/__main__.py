@@ -157,7 +157,10 @@ def _add_sandbox(commands: Commands) -> None:
 def _add_teardown(commands: Commands) -> None:
     example = "netkit teardown nk-0123456789ab --armed"
     down = _command(commands, "teardown", "remove what a plan made", example, _teardown)
-    down.add_argument("run_id", help="the id that the plan showed; its ledger is runs/ledger/ID.jsonl")
+    down.add_argument(
+        "run_id",
+        help="the id that the plan showed; its ledger is runs/ledger/ID.jsonl; without one, what carries its tag",
+    )
     down.add_argument(
         "--ledger", type=Path, metavar="FOLDER", help="where that ledger is (default: runs/ledger of the project)"
     )
@@ -238,15 +241,42 @@ def _sandbox(args: argparse.Namespace) -> int:
 def _teardown(args: argparse.Namespace) -> int:
     from netkit.core.plan import LEDGER_FOLDER, made, teardown
     from netkit.core.session import connect
+    from netkit.core.tagged import without_ledger
     from netkit.runs.notebook import project_root
 
     ledger = args.ledger or project_root() / LEDGER_FOLDER
+    if without_ledger(args.run_id, ledger):
+        return _teardown_tagged(args, ledger)
     if not args.armed:
         _out(made(args.run_id, folder=ledger).to_string(index=False))
         _out("nothing was removed; --armed does it")
         return 0
     session = connect(target=args.target, region=args.region, profile=args.profile, account_id=args.account_id)
     _out(teardown(session, args.run_id, folder=ledger, armed=True).to_string(index=False))
+    return 0
+
+
+def _teardown_tagged(args: argparse.Namespace, ledger: Path) -> int:
+    from netkit import sandbox
+    from netkit.core.errors import InputError
+    from netkit.core.session import connect
+    from netkit.core.tagged import NOT_BY_TAG, tagged, teardown_tagged
+
+    nothing = InputError(
+        f"there is no ledger of a run {args.run_id!r}, and nothing carries its tag in {args.target}, {args.region}",
+        subject=str(_shown(ledger)), hint="its id is in the plan, and in the netkit:run tag; --region and --target say where to look",
+    )  # fmt: skip
+    if args.target == "sandbox" and not sandbox.status():
+        raise nothing  # what a sandbox held has gone with it
+    session = connect(target=args.target, region=args.region, profile=args.profile, account_id=args.account_id)
+    found = teardown_tagged(session, args.run_id, folder=ledger, armed=True) if args.armed else tagged(session, args.run_id)  # fmt: skip
+    if found.empty:
+        raise nothing
+    _out(f"there is no ledger of {args.run_id} in {_shown(ledger)}; by its tag, in {session}:")
+    _out(found.to_string(index=False))
+    _out("not found by a tag: " + "; ".join(NOT_BY_TAG))
+    if not args.armed:
+        _out("nothing was removed; --armed does it")
     return 0
 
 

@@ -70,7 +70,7 @@ TARGET = Kind(
     ("description", "network-interface-id", "network-load-balancer-arn", "owner-id", "traffic-mirror-target-id"),
 )  # fmt: skip
 SESSION = Kind(
-    "tms", "TrafficMirrorSession", "traffic-mirror-session", "traffic_mirror_sessions",
+    "tms", "TrafficMirrorSession", "traffic-mirror-session", "nk_mirror_sessions",  # moto's tagging API reads its own as objects
     ("description", "network-interface-id", "owner-id", "packet-length", "session-number", "traffic-mirror-filter-id",
      "traffic-mirror-session-id", "traffic-mirror-target-id", "virtual-network-id"),
 )  # fmt: skip
