@@ -118,6 +118,7 @@ class _Thing:
 
     @classmethod
     def of(cls, arn: str, account: str) -> _Thing:
+        """What an ARN names, with the kind that takes its form."""
         for kind in _KINDS:
             if found := re.fullmatch(f"arn:[a-z-]+:{kind.form}", arn):
                 return cls(arn, kind, {**found.groupdict(), "arn": arn, "account": account})
@@ -125,14 +126,17 @@ class _Thing:
 
     @property
     def order(self) -> int:
+        """Its place among what is taken back."""
         return _KINDS.index(self.kind) if self.kind else len(_KINDS)
 
     @property
     def resource(self) -> str:
+        """What it is, or AWS's service where that is not known."""
         return self.kind.resource if self.kind else self.arn.split(":")[2]
 
     @property
     def name(self) -> str:
+        """Its name or id, or the ARN."""
         return self.words.get("name", self.arn)
 
     def undo(self) -> dict[str, Any]:
