@@ -71,9 +71,10 @@ def blockers_frame(verdict: Verdict) -> pd.DataFrame:
 
 
 def coverage_frame(snapshot: Snapshot) -> pd.DataFrame:
-    """How much of each table was collected: account, region, table, state, rows, skipped, note."""
+    """How much of each table was collected: account, region, table (or file passed over), state, rows, skipped, note."""
     rows = [
-        (one.account, one.region, one.table, one.state, one.rows, one.skipped, one.note) for one in snapshot.coverage
+        (one.account, one.region, one.table, one.state, one.rows, one.skipped, one.note)
+        for one in (*snapshot.coverage, *snapshot.passed)
     ]
     return pd.DataFrame(rows, columns=["account", "region", "table", "state", "rows", "skipped", "note"])
 

@@ -7,7 +7,7 @@ AwsAccountId, ARNs: botocore's EC2 and ELBv2 models), and two collections where 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,12 +61,19 @@ def _agreed(tables: Mapping[str, Iterable[Record]], places: Iterable[tuple[str, 
 
 @dataclass
 class Part:
-    """The tables of one folder and Region. scope: as the path says it; files: table -> the file it is from."""
+    """The tables of one folder and Region. scope: as the path says it; files: table -> the file of each record, in their order."""
 
     folder: str
     scope: Scope
     tables: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, key: str, records: Iterable[dict[str, Any]], file: str) -> None:
+        """Further records of a table; what stands there already, the same, is not added again."""
+        held, found = self.tables.get(key, ()), list(records)
+        new = [one for one in found if one not in held] if held else found
+        self.tables[key] = (*held, *new)
+        self.files[key] = (*self.files.get(key, ()), *[file] * len(new))
 
     def whose(self) -> Scope:
         """Account and Region, by the path, else by the records."""
@@ -116,16 +123,23 @@ def _check_doubles(group: Sequence[Part], ids: Mapping[str, str]) -> None:
         for key, records in part.tables.items():
             if key not in ids or key == "ManagedPrefixListEntries":  # pages of one list may stand in several records
                 continue
-            for record in records:
-                if ids[key] not in record:
-                    continue
-                name = str(record[ids[key]])
+            for (name, record), file in _named(key, records, part.files[key], ids[key]):
                 # Both sides of a transit gateway peering have one attachment id.
-                held, file = seen.setdefault(
-                    (key, name, str(record.get("TransitGatewayId", ""))), (record, part.files[key])
-                )
+                held, other = seen.setdefault((key, name, str(record.get("TransitGatewayId", ""))), (record, file))
                 if held != record:
-                    _refuse(name, file, part.files[key])
+                    _refuse(name, other, file)
+
+
+def _named(
+    key: str, records: Iterable[Record], files: Iterable[str], member: str
+) -> Iterator[tuple[tuple[str, Record], str]]:
+    """(id, record) and file of the records that have an id; of reservations their instances too, which may stand in another."""
+    for record, file in zip(records, files, strict=True):
+        if member in record:
+            yield (str(record[member]), record), file
+        for one in record.get("Instances") or () if key == "Reservations" else ():
+            if isinstance(one, Mapping) and "InstanceId" in one:
+                yield (str(one["InstanceId"]), one), file
 
 
 def _refuse(name: str, one: str, other: str) -> None:

@@ -1,15 +1,14 @@
 """A snapshot of the configuration: what the describe calls answered, by table, with when and how much. Pure, files only.
 
-The folder has one `<ResponseKey>.json` a table, as the AWS command line prints it and as Batfish reads it
-(https://pybatfish.readthedocs.io/en/latest/formats.html): in `aws_configs/`, in `<region>/` or in `accounts/<id>/<region>/`,
-the file name with a region suffix or without. netkit adds `netkit-snapshot.json` (time, coverage, digests).
+A folder is read by what its files hold, not by what they are called (files.py): answers of the AWS command line in any of its
+outputs, AWS Config's deliveries, Batfish's snapshots (https://pybatfish.readthedocs.io/en/latest/formats.html). Account and Region are
+those of `accounts/<id>/<region>/` or `<region>/`, else of the records. netkit adds `netkit-snapshot.json` (time, coverage, digests).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -19,83 +18,15 @@ from typing import Any, TypeVar
 
 from netkit.core.errors import SourceError
 from netkit.core.model import Coverage
-from netkit.reach.network.identity import ACCOUNT, REGION, Part, Scope, account_of, gathered, merged
+from netkit.reach.network.files import parts_of, without_secrets
+from netkit.reach.network.identity import ACCOUNT, Scope, account_of, gathered, merged
+from netkit.reach.network.tables import CARRIED, TABLES, Table
 
 __all__ = ["CARRIED", "MANIFEST", "TABLES", "Scope", "Snapshot", "Table", "load_snapshot", "save_snapshot"]
 
 MANIFEST = "netkit-snapshot.json"
 
-
-@dataclass(frozen=True)
-class Table:
-    """One describe call: the key of its answer, the service and operation, and the member that identifies a record.
-
-    per: the operation is asked once for each record of that table, and its answer is kept beside that record's id.
-    """
-
-    key: str
-    service: str
-    operation: str
-    id: str
-    per: str = ""
-
-
-TABLES: dict[str, Table] = {
-    table.key: table
-    for table in (
-        Table("Vpcs", "ec2", "describe_vpcs", "VpcId"),
-        Table("Subnets", "ec2", "describe_subnets", "SubnetId"),
-        Table("NetworkInterfaces", "ec2", "describe_network_interfaces", "NetworkInterfaceId"),
-        Table("Reservations", "ec2", "describe_instances", "ReservationId"),
-        Table("RouteTables", "ec2", "describe_route_tables", "RouteTableId"),
-        Table("NetworkAcls", "ec2", "describe_network_acls", "NetworkAclId"),
-        Table("SecurityGroups", "ec2", "describe_security_groups", "GroupId"),
-        Table("SecurityGroupRules", "ec2", "describe_security_group_rules", "SecurityGroupRuleId"),
-        Table("InternetGateways", "ec2", "describe_internet_gateways", "InternetGatewayId"),
-        Table("EgressOnlyInternetGateways", "ec2", "describe_egress_only_internet_gateways", "EgressOnlyInternetGatewayId"),
-        Table("NatGateways", "ec2", "describe_nat_gateways", "NatGatewayId"),
-        Table("VpcPeeringConnections", "ec2", "describe_vpc_peering_connections", "VpcPeeringConnectionId"),
-        Table("TransitGateways", "ec2", "describe_transit_gateways", "TransitGatewayId"),
-        Table("TransitGatewayAttachments", "ec2", "describe_transit_gateway_attachments", "TransitGatewayAttachmentId"),
-        Table("TransitGatewayVpcAttachments", "ec2", "describe_transit_gateway_vpc_attachments", "TransitGatewayAttachmentId"),
-        Table("TransitGatewayRouteTables", "ec2", "describe_transit_gateway_route_tables", "TransitGatewayRouteTableId"),
-        Table("TransitGatewayPropagations", "ec2", "get_transit_gateway_route_table_propagations", "TransitGatewayRouteTableId", per="TransitGatewayRouteTables"),
-        Table("TransitGatewayRoutes", "ec2", "search_transit_gateway_routes", "TransitGatewayRouteTableId", per="TransitGatewayRouteTables"),
-        Table("TransitGatewayStaticRoutes", "ec2", "", "TransitGatewayRouteTableId"),  # Batfish's; ours are in TransitGatewayRoutes
-        Table("VpcEndpoints", "ec2", "describe_vpc_endpoints", "VpcEndpointId"),
-        Table("PrefixLists", "ec2", "describe_prefix_lists", "PrefixListId"),
-        Table("ManagedPrefixLists", "ec2", "describe_managed_prefix_lists", "PrefixListId"),
-        Table("ManagedPrefixListEntries", "ec2", "get_managed_prefix_list_entries", "PrefixListId", per="ManagedPrefixLists"),
-        Table("VpnGateways", "ec2", "describe_vpn_gateways", "VpnGatewayId"),
-        Table("VpnConnections", "ec2", "describe_vpn_connections", "VpnConnectionId"),
-        Table("VpcBlockPublicAccessOptions", "ec2", "describe_vpc_block_public_access_options", "AwsAccountId"),
-        Table("VpcBlockPublicAccessExclusions", "ec2", "describe_vpc_block_public_access_exclusions", "ExclusionId"),
-        Table("LoadBalancers", "elbv2", "describe_load_balancers", "LoadBalancerArn"),
-        Table("LoadBalancerListeners", "elbv2", "describe_listeners", "LoadBalancerArn", per="LoadBalancers"),
-        Table("ListenerRules", "elbv2", "describe_rules", "ListenerArn", per="LoadBalancerListeners"),
-        Table("LoadBalancerAttributes", "elbv2", "describe_load_balancer_attributes", "LoadBalancerArn", per="LoadBalancers"),
-        Table("TargetGroups", "elbv2", "describe_target_groups", "TargetGroupArn"),
-        Table("TargetGroupAttributes", "elbv2", "describe_target_group_attributes", "TargetGroupArn", per="TargetGroups"),
-        Table("LoadBalancerTargetHealth", "elbv2", "describe_target_health", "TargetGroupArn", per="TargetGroups"),
-    )
-}  # fmt: skip
-
-# Tables that a folder may hold beside these: no rule of a path reads them, and an incident's evidence does. Key: member that is the id.
-CARRIED: dict[str, str] = {
-    "Addresses": "AllocationId",
-    "CustomerGateways": "CustomerGatewayId",
-    "FirewallPolicies": "FirewallPolicyArn",
-    "FirewallRuleGroups": "RuleGroupArn",
-    "Firewalls": "FirewallArn",
-    "FlowLogs": "FlowLogId",
-    "HostedZonesByVpc": "VPCId",
-    "ListenerAttributes": "ListenerArn",
-    "VpcEncryptionControls": "VpcEncryptionControlId",
-}
 Derived = TypeVar("Derived")
-_FILE = re.compile(rf"(?P<key>[A-Za-z]+)(?:[-_.](?P<region>{REGION.pattern}))?\.json")
-# VpnConnections answers carry the tunnels' pre-shared keys; nothing here needs them.
-_SECRET = {"CustomerGatewayConfiguration", "PreSharedKey"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,6 +35,7 @@ class Snapshot:
 
     coverage   one row for each scope and table that was asked for; a table without a row was never asked for
     collected  UTC time, "" where the folder does not say
+    passed     files of the folder that no table was read from, and why: table is the file, state "skipped", note the reason
     Two snapshots with the same records in another order answer the same. with_records() gives a changed copy (what-if).
     """
 
@@ -111,6 +43,7 @@ class Snapshot:
     coverage: tuple[Coverage, ...]
     collected: str = ""
     folder: str = field(default="", compare=False)
+    passed: tuple[Coverage, ...] = field(default=(), compare=False)
     _derived: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     @cached_property
@@ -173,13 +106,20 @@ class Snapshot:
     def __str__(self) -> str:
         rows = sum(len(records) for held in self.tables.values() for records in held.values())
         when = f" of {self.collected}" if self.collected else ""
-        return f"snapshot{when}: {len(self.scopes)} account and region pairs, {rows} records"
+        passed = f"; passed over: {_few(self.passed)}" if self.passed else ""
+        return f"snapshot{when}: {len(self.scopes)} account and region pairs, {rows} records{passed}"
+
+
+def _few(passed: tuple[Coverage, ...], most: int = 3) -> str:
+    """The first of the files that were passed over, each with its reason."""
+    more = f" and {len(passed) - most} more" if len(passed) > most else ""
+    return "; ".join(f"{one.table} {one.note}" for one in passed[:most]) + more
 
 
 def load_snapshot(folder: str | Path) -> Snapshot:
-    """The snapshot in a folder, in any of the shapes that the module describes.
+    """The snapshot in a folder, in any of the shapes that files.py reads.
 
-    Raises SourceError for a folder that is not there or holds no table, for a file that is not JSON or not of AWS's shape,
+    Raises SourceError for a folder that is not there or holds no table, for a file that is called as a table and holds none,
     for a collection that was not finished, and for files that changed after they were collected.
     """
     root = Path(folder)
@@ -192,21 +132,21 @@ def load_snapshot(folder: str | Path) -> Snapshot:
             "this snapshot was not finished", subject=str(folder), hint="collect it again; what is there is half of it"
         )
     manifest = _manifest(root)
-    parts, rows = _parts(root)
+    parts, rows, passed = parts_of(root, MANIFEST)
     held = gathered(parts, {key: table.id for key, table in TABLES.items()})
     tables: dict[Scope, dict[str, tuple[dict[str, Any], ...]]] = {scope: merged(group) for scope, group in held.items()}
     coverage = {
         (*scope, key): _of_parts(
-            scope, key, len(records), [rows[one.folder, one.scope, key] for one in group if key in one.tables]
+            scope, key, len(records), [row for one in group for row in rows.get((one.folder, one.scope, key), ())]
         )
         for scope, group in held.items()
         for key, records in tables[scope].items()
     }
     if not tables:
         raise SourceError(
-            "there is no table of a snapshot in this folder",
+            "there is no table of a snapshot in this folder" + (f": {_few(passed)}" if passed else ""),
             subject=str(folder),
-            hint="expected files as NetworkInterfaces.json, Subnets.json",
+            hint="save each answer whole, under any name: `aws ec2 describe-instances > describe-instances.json`",
         )
     if manifest:
         _check_digests(root, manifest["files"])
@@ -214,24 +154,12 @@ def load_snapshot(folder: str | Path) -> Snapshot:
         for row in coverage.values():
             tables.setdefault((row.account, row.region), {})
     return Snapshot(
-        tables, tuple(coverage[name] for name in sorted(coverage)), str(manifest.get("collected", "")), str(folder)
+        tables,
+        tuple(coverage[name] for name in sorted(coverage)),
+        str(manifest.get("collected", "")),
+        str(folder),
+        passed,
     )
-
-
-def _parts(root: Path) -> tuple[list[Part], dict[tuple[str, Scope, str], Coverage]]:
-    """The tables by folder and Region, and what was read of each."""
-    parts: dict[tuple[str, Scope], Part] = {}
-    rows: dict[tuple[str, Scope, str], Coverage] = {}
-    for path in sorted(root.rglob("*.json")):
-        match = _FILE.fullmatch(path.name)
-        if path.name == MANIFEST or match is None or match["key"] not in TABLES | CARRIED:
-            continue
-        inner = path.relative_to(root)
-        key, scope, folder = match["key"], _scope_of(inner, match["region"] or ""), inner.parent.as_posix()
-        records, rows[folder, scope, key] = _read_table(path, key, *scope)
-        part = parts.setdefault((folder, scope), Part(folder, scope))
-        part.tables[key], part.files[key] = (*part.tables.get(key, ()), *records), inner.as_posix()
-    return list(parts.values()), rows
 
 
 def _of_parts(scope: Scope, key: str, count: int, rows: Iterable[Coverage]) -> Coverage:
@@ -240,7 +168,9 @@ def _of_parts(scope: Scope, key: str, count: int, rows: Iterable[Coverage]) -> C
     worst = next((row for row in held if row.state not in ("ok", "empty")), None)
     if worst:
         return replace(worst, account=scope[0], region=scope[1], rows=count, skipped=sum(row.skipped for row in held))
-    return Coverage(*scope, key, "ok" if count else "empty", count)
+    return Coverage(
+        *scope, key, "ok" if count else "empty", count, note=next((row.note for row in held if row.note), "")
+    )
 
 
 def _manifest(root: Path) -> dict[str, Any]:
@@ -277,51 +207,6 @@ def _check_digests(root: Path, files: Mapping[str, str]) -> None:
             )
 
 
-def _scope_of(path: Path, region: str) -> Scope:
-    parts = path.parts[:-1]
-    named = next((after for before, after in zip(parts, parts[1:], strict=False) if before == "accounts"), "")
-    account = named or next((part for part in reversed(parts) if ACCOUNT.fullmatch(part)), "")
-    return account, region or next((part for part in reversed(parts) if REGION.fullmatch(part)), "")
-
-
-def _read_table(path: Path, key: str, account: str, region: str) -> tuple[tuple[dict[str, Any], ...], Coverage]:
-    try:
-        body = json.loads(path.read_text("utf-8"))
-    except ValueError as problem:
-        raise SourceError(
-            f"{path.name} is not JSON: {problem}",
-            subject=str(path),
-            hint="collect it again; without the file its answers are UNKNOWN",
-        ) from None
-    found = body.get(key) if isinstance(body, dict) else body
-    if key == "VpcBlockPublicAccessOptions" and isinstance(body, dict):
-        found = body.get("VpcBlockPublicAccessOptions", found)
-        found = [found] if isinstance(found, dict) else found
-    if not isinstance(found, list):
-        raise SourceError(
-            f"{path.name} has no list {key!r}",
-            subject=str(path),
-            hint=f'expected {{"{key}": [...]}}, as the AWS command line prints it',
-        )
-    records = tuple(_without_secrets(record) for record in found if isinstance(record, dict))
-    lost = len(found) - len(records)
-    cut = isinstance(body, dict) and body.get("NextToken")
-    note = "only its first page is here (NextToken)" if cut else f"{lost} records are not objects" if lost else ""
-    return records, Coverage(
-        account, region, key, "skipped" if note else "ok" if records else "empty", len(records), lost, note
-    )
-
-
-def _without_secrets(record: dict[str, Any]) -> dict[str, Any]:
-    if not _SECRET & record.keys() and "Options" not in record:
-        return record
-    options = record.get("Options")
-    kept = {name: value for name, value in record.items() if name not in _SECRET}
-    if isinstance(options, dict) and "TunnelOptions" in options:
-        kept["Options"] = {name: value for name, value in options.items() if name != "TunnelOptions"}
-    return kept
-
-
 def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
     """Write the snapshot to a new folder, accounts/<id>/<region>/<ResponseKey>.json and the manifest last; gives the folder.
 
@@ -340,7 +225,7 @@ def save_snapshot(snapshot: Snapshot, folder: str | Path) -> Path:
         home = root / "accounts" / account / region if account else root / region
         home.mkdir(parents=True, exist_ok=True)
         for key, records in snapshot.tables[account, region].items():
-            text = json.dumps({key: [_without_secrets(record) for record in records]}, indent=1, default=str)
+            text = json.dumps({key: [without_secrets(record) for record in records]}, indent=1, default=str)
             path = home / f"{key}.json"
             path.write_text(text, "utf-8")
             files[path.relative_to(root).as_posix()] = hashlib.sha256(text.encode()).hexdigest()
