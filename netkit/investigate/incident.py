@@ -16,6 +16,8 @@ from netkit.incident.answer import Answer, answer
 from netkit.incident.evidence import Evidence, alarms_of, read_folder
 from netkit.incident.live import read_live
 from netkit.incident.measure_next import measures, measures_frame
+from netkit.incident.rejects import clusters as reject_clusters
+from netkit.incident.rejects import rejects as attribute_rejects
 from netkit.incident.scene import Scene, when
 from netkit.reach.change.fixes import CHANGE_COLUMNS, changes_frame, propose
 from netkit.reach.network.snapshot import Snapshot
@@ -141,6 +143,11 @@ def coverage(held: Evidence) -> pd.DataFrame:
 def snapshot(found: Answer) -> Snapshot:
     """The newest snapshot; an empty one where there is none."""
     return found.scene.snapshots[-1].snapshot if found.scene.snapshots else Snapshot({}, ())
+
+
+def rejects(found: Answer) -> pd.DataFrame:
+    """Refused records put together by what refused them: cause, resource, rule, …, records, sources, change, actor; the most first, 20 at most."""
+    return reject_clusters(attribute_rejects(found.scene)).head(20)
 
 
 def verdicts(found: Answer) -> pd.DataFrame:
