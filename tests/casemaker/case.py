@@ -12,7 +12,7 @@ from .base import base
 from .traffic import OK, Fate, Path, Record, Talk, When, by_nat, direct, outside, transit
 from .world import Eni, Row, World
 
-Value = Callable[[int], float]
+Value = Callable[[int], float | None]  # None: no point
 PEOPLE = (("OpsEngineer", "j.meyer", "console.amazonaws.com"), ("PlatformPipeline", "gh-runner-7", "APN/1.0 HashiCorp/1.0 Terraform/1.11.2"),
           ("NetworkTeam", "a.silva", "aws-cli/2.27.1"), ("ReleaseRole", "release-train", "Boto3/1.40.2"))  # fmt: skip
 SERVICES = ("151.101.65.69", "140.82.121.4", "104.18.32.115")
@@ -164,8 +164,8 @@ class Case:
     def noise(self, level: float, part: float = 0.12) -> Value:
         return lambda _t: round(level * self.rng.uniform(1 - part, 1 + part))
 
-    def step(self, good: Value | float, bad: Value | float) -> Value:
-        def value(t: int) -> float:
+    def step(self, good: Value | float | None, bad: Value | float | None) -> Value:
+        def value(t: int) -> float | None:
             v = bad if t >= self.at - 59 else good
             return v(t) if callable(v) else v
 
