@@ -21,7 +21,9 @@ from sqlglot import exp
 from netkit.core.errors import FieldError, InputError, QueryError
 from netkit.core.model import Window
 from netkit.flowlogs.fields import DEFAULT_V2, FIELDS, INVESTIGATION
-from netkit.flowlogs.table import RESOURCE_TYPES, FlowLogSpec, check_bucket, check_prefix, partition_predicates
+from netkit.flowlogs.keys import Key
+from netkit.flowlogs.partitions import Layout, Reads, reads
+from netkit.flowlogs.table import RESOURCE_TYPES, FlowLogSpec, check_bucket, check_prefix
 
 FACTS = Path(__file__).parents[1] / ".." / "shared" / "aws-facts.md"
 needs_facts = pytest.mark.skipif(not FACTS.exists(), reason="../shared/aws-facts.md is not here")
@@ -262,6 +264,17 @@ _MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 30)).map(
 )
 
 
+def read_by(one: FlowLogSpec, window: Window) -> Reads:
+    """The partitions that a window has in the spec's own table."""
+    properties = one.table_properties(since="2000")
+    keys = tuple(
+        Key(name, "string", {key.removeprefix(f"projection.{name}."): value for key, value in properties.items() if key.startswith(f"projection.{name}.")})
+        for name in one.partition_keys
+    )  # fmt: skip
+    layout = Layout("net.flow_logs", keys, one.location_template, f"s3://{one.bucket}/{one.base_key}")
+    return reads(layout, window, account=one.account, region=one.region, now=datetime(2040, 1, 1, tzinfo=UTC))
+
+
 @given(
     start=_MOMENTS,
     length_s=st.one_of(st.integers(1, 7200), st.integers(1, 10 * 86400)),
@@ -281,7 +294,8 @@ def test_no_record_of_the_window_is_in_a_partition_left_out(
     one = spec(hive=hive, per_hour=per_hour)
     values = {"acct": ACCOUNT, "rgn": REGION, "dt": f"{file_time:%Y/%m/%d}", "year": f"{file_time:%Y}"}
     values |= {"month": f"{file_time:%m}", "day": f"{file_time:%d}", "hour": f"{file_time:%H}"}
-    where, bound = partition_predicates(one.partition_keys, window)
+    asked = read_by(one, window)
+    where, bound = asked.where, list(asked.values)
     row = ", ".join(f"'{values[key]}' AS \"{key}\"" for key in one.partition_keys)
     counted = duckdb.execute(f"SELECT count(*) FROM (SELECT {row}) WHERE {where}", bound).fetchone()
     assert counted == (1,), (str(window), str(record_end), where, bound)
@@ -291,19 +305,15 @@ def test_no_record_of_the_window_is_in_a_partition_left_out(
 def test_a_window_of_an_hour_keeps_few_partitions(hive: bool) -> None:
     one = spec(hive=hive)
     window = Window.parse("2026-11-19T23:00:00Z", "2026-11-20T00:00:00Z")
-    where, bound = partition_predicates(one.partition_keys, window)
+    asked = read_by(one, window)
+    where, bound = asked.where, list(asked.values)
     days = [datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(24 * 40)]
     rows = " UNION ALL ".join(
-        f"SELECT '{when:%Y/%m/%d}' AS dt, '{when:%Y}' AS year, '{when:%m}' AS month, '{when:%d}' AS day, '{when:%H}' AS hour"
+        f"SELECT '{ACCOUNT}' AS acct, '{REGION}' AS rgn, '{when:%Y/%m/%d}' AS dt, '{when:%Y}' AS year, '{when:%m}' AS month, '{when:%d}' AS day, '{when:%H}' AS hour"
         for when in days
     )
     kept = duckdb.execute(f"SELECT count(*) FROM ({rows}) WHERE {where}", bound).fetchone()
     assert kept == (3,)  # the hour before for clocks, the hour, and the hour after for records that end late
-
-
-def test_unknown_partitions_are_left_to_the_caller() -> None:
-    window = Window.parse("2026-11-19T08:00:00Z", "2026-11-19T09:00:00Z")
-    assert partition_predicates(("acct", "rgn"), window) == ("", [])
 
 
 # Bad input.

@@ -16,7 +16,9 @@ import pandas as pd
 from netkit.core.errors import AwsError, SourceError
 from netkit.core.model import Coverage, Window
 from netkit.core.session import Session, error_code
-from netkit.flowlogs.table import PARTITIONS_AFTER, PARTITIONS_BEFORE, RESOURCE_TYPES
+from netkit.flowlogs.keys import Key
+from netkit.flowlogs.partitions import PARTITIONS_AFTER, PARTITIONS_BEFORE, Layout, Partition
+from netkit.flowlogs.table import RESOURCE_TYPES
 
 FLOW_LOG_COLUMNS = (
     "flow_log_id", "resource_id", "resource_type", "traffic", "destination", "log_destination", "file_format", "hive",
@@ -33,7 +35,8 @@ _STAMP = re.compile(r"_(\d{8}T\d{4})Z_[^/]*$")
 
 @dataclass(frozen=True)
 class TableShape:
-    """An Athena table as Glue has it: columns with types, partition keys, properties (projection.*), location, format."""
+    """An Athena table as Glue has it: columns with types, partition keys with theirs, properties (projection.*), location,
+    format. Names are in lower case, as Athena has them."""
 
     database: str
     table: str
@@ -42,11 +45,37 @@ class TableShape:
     parameters: dict[str, str]
     location: str
     file_format: str
+    key_types: tuple[str, ...] = ()
+
+    @property
+    def template(self) -> str:
+        """Where the objects of a projected partition are; "" without projection."""
+        if not self.projected:
+            return ""
+        hive = "/".join(f"{key}=${{{key}}}" for key in self.partition_keys)
+        return self._properties.get("storage.location.template") or f"{self.location.rstrip('/')}/{hive}/"
+
+    @property
+    def _properties(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.parameters.items()}
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The partition keys, with their types and what projection says of each."""
+        types = self.key_types or ("string",) * len(self.partition_keys)
+        return tuple(
+            Key(name, kind, self._projection(name)) for name, kind in zip(self.partition_keys, types, strict=True)
+        )
+
+    def _projection(self, key: str) -> dict[str, str]:
+        start = f"projection.{key.lower()}."
+        found = {name[len(start) :]: value for name, value in self._properties.items() if name.startswith(start)}
+        return found if self.projected else {}
 
     @property
     def projected(self) -> bool:
         """Whether partition projection is on."""
-        return self.parameters.get("projection.enabled", "").lower() == "true"
+        return self._properties.get("projection.enabled", "").strip().lower() == "true"
 
 
 def table_shape(session: Session, database: str, table: str) -> TableShape:
@@ -63,12 +92,25 @@ def table_shape(session: Session, database: str, table: str) -> TableShape:
     return TableShape(
         database,
         table,
-        {column["Name"]: column["Type"] for column in storage["Columns"]},
-        tuple(key["Name"] for key in answer.get("PartitionKeys", [])),
+        {column["Name"].lower(): column.get("Type", "string").lower() for column in storage["Columns"]},
+        tuple(key["Name"].lower() for key in answer.get("PartitionKeys", [])),
         dict(answer.get("Parameters", {})),
         storage.get("Location", ""),
         "parquet" if parquet else "plain-text",
+        tuple(key.get("Type", "string").lower() for key in answer.get("PartitionKeys", [])),
     )
+
+
+def table_layout(session: Session, shape: TableShape) -> Layout:
+    """Where a table's records are: its keys, and the partitions that the catalogue has where projection makes none."""
+    found: list[Partition] = []
+    if shape.partition_keys and not shape.projected:
+        asked = {"DatabaseName": shape.database, "TableName": shape.table, "ExcludeColumnSchema": True}
+        found = [
+            Partition(tuple(one["Values"]), one.get("StorageDescriptor", {}).get("Location", ""))
+            for one in session.pages("glue", "get_partitions", "Partitions", **asked)
+        ]
+    return Layout(f"{shape.database}.{shape.table}", shape.keys, shape.template, shape.location, tuple(found))
 
 
 def described(session: Session, *, resource_ids: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""One flow-log spec, and all that must agree with it: request, key layout, table definition, partition predicates.
+"""One flow-log spec, and all that must agree with it: request, key layout, table definition.
 
-A FlowLogSpec says what a flow log writes and where. From it come the CreateFlowLogs request, the S3 key prefix, the
-Athena table and the predicates that turn a Window into partitions; DescribeFlowLogs gives the same spec back. Nothing
+A FlowLogSpec says what a flow log writes and where. From it come the CreateFlowLogs request, the S3 key prefix and the
+Athena table; DescribeFlowLogs gives the same spec back. What a Window is in a table's partitions: partitions.py. Nothing
 here sees AWS.
 
 Sources: Amazon VPC User Guide "Flow log files" (key layout), "Publish flow logs to Amazon S3"; Amazon Athena User Guide
@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from netkit.core.errors import InputError, QueryError
-from netkit.core.model import Window
 from netkit.flowlogs.fields import (
     COLUMNS,
     DEFAULT_V2,
@@ -41,11 +40,6 @@ RESOURCE_TYPES: dict[str, str] = {
     "RegionalNatGateway": "nat-",
 }
 TRAFFIC_TYPES = ("ALL", "ACCEPT", "REJECT")
-
-# A record belongs to the window that holds its start. Its object is named and foldered by the record's end rounded down
-# to five minutes, and a record is at most one aggregation interval (600 s) long, so its folder lies in this wider span.
-PARTITIONS_BEFORE = timedelta(minutes=5)
-PARTITIONS_AFTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -397,43 +391,6 @@ def check_prefix(prefix: str) -> str:
             f"the prefix {prefix[:80]!r} has characters that S3 advises against", hint="letters, digits and !_.*'()/-"
         )
     return text
-
-
-def partition_predicates(
-    keys: Sequence[str], window: Window, *, date_format: str = "yyyy/MM/dd"
-) -> tuple[str, list[str]]:
-    """SQL predicates, with ? for each value, that keep the partitions in which records of the window can be.
-
-    keys: the table's partition columns. Known are dt, date or day alone (a date in `date_format`), year, month, day and
-    hour; others are left to the caller. Returns ("", []) where no time partition is known.
-    """
-    span = window.widened(before=PARTITIONS_BEFORE, after=PARTITIONS_AFTER)
-    last = span.end - timedelta(seconds=1)
-    parts = _calendar(keys) or _dates(keys, date_format)
-    if not parts:
-        return "", []
-    clauses: list[str] = []
-    values: list[str] = []
-    for column, fmt in parts:  # one plain predicate a column, which is what partition projection prunes by
-        hits = sorted({moment.strftime(fmt) for moment in span.hours()})
-        clauses.append(f'"{column}" IN ({", ".join("?" * len(hits))})')
-        values += hits
-    if len(parts) > 1:  # and the exact range, since IN lists alone multiply across midnight
-        joined = " || ".join(f'"{column}"' for column, _ in parts)
-        clauses.append(f"{joined} BETWEEN ? AND ?")
-        values += ["".join(moment.strftime(fmt) for _, fmt in parts) for moment in (span.start, last)]
-    return " AND ".join(clauses), values
-
-
-def _calendar(keys: Sequence[str]) -> list[tuple[str, str]]:
-    formats = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
-    return [(key, formats[key]) for key in formats if key in keys] if "year" in keys else []
-
-
-def _dates(keys: Sequence[str], date_format: str) -> list[tuple[str, str]]:
-    fmt = date_format.replace("yyyy", "%Y").replace("MM", "%m").replace("dd", "%d").replace("HH", "%H")
-    found = [(key, fmt) for key in ("dt", "date", "day") if key in keys][:1]
-    return [*found, ("hour", "%H")] if found and "hour" in keys else found
 
 
 def columns_known(columns: Sequence[str]) -> tuple[str, ...]:

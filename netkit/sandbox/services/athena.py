@@ -2,8 +2,9 @@
 
 Follows the Amazon Athena User Guide: partition projection (enum, integer, date, injected; "Use partition projection"),
 execution parameters ("Use prepared statements"), text tables read by position with a value that does not parse as NULL
-(LazySimpleSerDe), Parquet by name. The numbers of DataScannedInBytes are those of the objects: whole ones for text, the
-chunks of the columns that the query names for Parquet.
+(LazySimpleSerDe), Parquet by name, types that Trino does not compare. The numbers of DataScannedInBytes are those of the
+objects, once for every reference to them: whole ones for text and for Parquet up to 3 MB, else the chunks of the columns that
+the query names.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from moto.s3.models import s3_backends
 from sqlglot import exp
 
 from netkit import sandbox
+from netkit.flowlogs.scans import scans
 
 _TYPES = {
     "string": "VARCHAR", "varchar": "VARCHAR", "char": "VARCHAR", "int": "INTEGER", "integer": "INTEGER", "bigint": "BIGINT",
@@ -49,6 +51,8 @@ _DDL = re.compile(
     re.IGNORECASE,
 )
 _MOST_PARTITIONS = 500_000
+_SMALL_PARQUET = 3 * 1024 * 1024  # Trino's parquet.small-file-threshold: read whole
+_WHOLE = ("tinyint", "smallint", "int", "integer", "bigint")
 
 
 class InvalidRequestException(JsonRESTError):
@@ -225,16 +229,19 @@ def _one_literal(parameter: str) -> str:
 def _select(backend: AthenaBackend, tree: exp.Query, database: str) -> Answer:
     db = duckdb.connect()
     db.execute("SET TimeZone='UTC'")
-    scanned = 0
+    sizes: dict[str, int] = {}
     named = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     mentioned = {column.name for column in tree.find_all(exp.Column)}
     for number, table in enumerate([one for one in tree.find_all(exp.Table) if one.db or one.name not in named]):
         source = _table(backend, table.db or database, table.name)
+        _check_comparisons(source, table)
         columns = set(source.columns) if _stars(table) else mentioned & set(source.columns)
-        scanned += _define_view(backend, db, f"t{number}", source, columns, table)
+        sizes[f"t{number}"] = _define_view(backend, db, f"t{number}", source, columns, table)
         table.replace(exp.alias_(exp.to_table(f"t{number}"), table.alias_or_name, table=True))
+    text = tree.sql(dialect="duckdb")
+    scanned = sum(size * scans(text, view, "duckdb") for view, size in sizes.items())
     try:
-        cursor = db.execute(tree.sql(dialect="duckdb"))
+        cursor = db.execute(text)
         kinds = [(one[0], _answer_type(str(one[1]))) for one in cursor.description or []]
         return Answer(kinds, cursor.fetchall(), scanned)
     except duckdb.BinderException as problem:
@@ -242,6 +249,8 @@ def _select(backend: AthenaBackend, tree: exp.Query, database: str) -> Answer:
         raise Failed(
             f"COLUMN_NOT_FOUND: Column '{column[1]}' cannot be resolved" if column else f"SYNTAX_ERROR: {problem}"
         ) from None
+    except duckdb.ConversionException as problem:
+        raise Failed(f"HIVE_BAD_DATA: {str(problem).splitlines()[0]}") from None
     except duckdb.Error as problem:
         raise Failed(f"GENERIC_INTERNAL_ERROR: {str(problem).splitlines()[0]}") from None
 
@@ -269,6 +278,11 @@ class Source:
     parquet: bool
     separator: str
     registered: tuple[tuple[tuple[str, ...], str], ...]
+    key_types: tuple[str, ...] = ()
+
+    def type_of(self, key: str) -> str:
+        """The type of a partition key."""
+        return dict(zip(self.keys, self.key_types, strict=False)).get(key, "string")
 
 
 def _table(backend: AthenaBackend, database: str, name: str) -> Source:
@@ -292,7 +306,26 @@ def _table(backend: AthenaBackend, database: str, name: str) -> Source:
         "parquet" in storage.get("InputFormat", "").lower(),
         serde.get("field.delim", " "),
         registered,
+        tuple(one.get("Type", "string").lower() for one in shape.get("PartitionKeys", [])),
     )
+
+
+def _check_comparisons(source: Source, table: exp.Table) -> None:
+    """Raise Failed where Trino does not compare: a column of the table with a literal of another kind."""
+    select = table.find_ancestor(exp.Select)
+    where = select.args.get("where") if select else None
+    kinds = {**source.columns, **{key: source.type_of(key) for key in source.keys}}
+    for one in where.find_all(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between) if where else []:
+        column = one.this
+        if not isinstance(column, exp.Column) or column.name.lower() not in kinds:
+            continue
+        kind = kinds[column.name.lower()]
+        others = [part for part in one.iter_expressions() if part is not column and isinstance(part, exp.Literal)]
+        for other in others:
+            given = f"varchar({len(other.name)})" if other.is_string else "integer"
+            if (kind.startswith(("string", "varchar", "char"))) != other.is_string:
+                shown = "varchar" if kind == "string" else kind
+                raise Failed(f"TYPE_MISMATCH: line 1:1: Cannot apply operator: {shown} = {given}")
 
 
 # ------------------------------------------------------------------------------------------------------- partitions
@@ -319,7 +352,9 @@ def partitions(source: Source, conjuncts: Sequence[exp.Expression], now: datetim
     if not source.keys:
         return [((), source.location)]
     if source.properties.get("projection.enabled", "").lower() != "true":
-        return _kept(source.keys, [values for values, _ in source.registered], conjuncts, dict(source.registered))
+        return _kept(
+            source, source.keys, [values for values, _ in source.registered], conjuncts, dict(source.registered)
+        )
     columns = [_projected(source, key, conjuncts, now) for key in source.keys]
     total = 1
     for values in columns:
@@ -333,7 +368,7 @@ def partitions(source: Source, conjuncts: Sequence[exp.Expression], now: datetim
         source.properties.get("storage.location.template")
         or source.location.rstrip("/") + "/" + "/".join(f"{key}=${{{key}}}" for key in source.keys) + "/"
     )
-    kept = _kept(source.keys, list(itertools.product(*columns)), several, {})
+    kept = _kept(source, source.keys, list(itertools.product(*columns)), several, {})
     return [(values, _location(template, source.keys, values)) for values, _ in kept]
 
 
@@ -344,6 +379,7 @@ def _location(template: str, keys: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _kept(
+    source: Source,
     keys: Sequence[str],
     rows: list[tuple[str, ...]],
     conjuncts: Sequence[exp.Expression],
@@ -351,21 +387,39 @@ def _kept(
 ) -> list[tuple[tuple[str, ...], str]]:
     if conjuncts and rows:
         test = " AND ".join(f"({one.sql(dialect='duckdb')})" for one in conjuncts)
-        rows = _rows_kept(tuple(keys), tuple(rows), test)
+        types = tuple(source.type_of(key) for key in keys)
+        rows = _rows_kept(tuple(keys), types, tuple(rows), test)
     return [(tuple(row), where.get(tuple(row), "")) for row in rows]
 
 
 @lru_cache(256)
-def _rows_kept(keys: tuple[str, ...], rows: tuple[tuple[str, ...], ...], test: str) -> list[tuple[str, ...]]:
+def _rows_kept(
+    keys: tuple[str, ...], types: tuple[str, ...], rows: tuple[tuple[str, ...], ...], test: str
+) -> list[tuple[str, ...]]:
     """The partition values that a condition keeps, as DuckDB reads it; the same windows are asked again and again."""
     import pandas as pd
 
     with duckdb.connect() as db:
-        columns = ", ".join(f'"{key}" VARCHAR' for key in keys)
-        db.execute(f"CREATE TABLE parts ({columns})")
-        db.register("rows_", pd.DataFrame(rows, columns=list(keys), dtype="object"))
+        names = [f"as_written_{place}" for place in range(len(keys))]
+        columns = [f'"{key}" {_duck_type(kind)}' for key, kind in zip(keys, types, strict=True)]
+        db.execute(f"CREATE TABLE parts ({', '.join([*columns, *(f'{name} VARCHAR' for name in names)])})")
+        typed = [[*(_key_value(text, kind) for text, kind in zip(row, types, strict=True)), *row] for row in rows]
+        db.register("rows_", pd.DataFrame(typed, columns=[*keys, *names], dtype="object"))
         db.execute("INSERT INTO parts SELECT * FROM rows_")
-        return db.execute(f"SELECT * FROM parts WHERE {test}").fetchall()
+        return db.execute(f"SELECT {', '.join(names)} FROM parts WHERE {test}").fetchall()
+
+
+def _duck_type(kind: str) -> str:
+    return _TYPES.get(kind.split("(")[0], "VARCHAR")
+
+
+def _key_value(text: str, kind: str) -> str | None:
+    """A partition's value as its key's type has it, still as text: a date of whatever spelling as ISO."""
+    if text == "__HIVE_DEFAULT_PARTITION__":
+        return None
+    if kind == "date" and (match := re.match(r"(\d{4})\D?(\d{2})\D?(\d{2})", text)):
+        return "-".join(match.groups())
+    return text
 
 
 def _projected(source: Source, key: str, conjuncts: Sequence[exp.Expression], now: datetime) -> list[str]:
@@ -382,7 +436,7 @@ def _projected(source: Source, key: str, conjuncts: Sequence[exp.Expression], no
         values = _dates(source.properties, key, now)
     else:
         raise Failed(f"INVALID_TABLE_PROPERTY: projection.{key}.type is missing or unknown for table {source.name}")
-    return [row[0] for row, _ in _kept([key], [(value,) for value in values], own, {})]
+    return [row[0] for row, _ in _kept(source, [key], [(value,) for value in values], own, {})]
 
 
 def _injected(key: str, own: Sequence[exp.Expression]) -> list[str]:
@@ -447,13 +501,17 @@ def _define_view(
         part.replace(exp.true())
     listed = _objects(backend, [location for _, location in kept])
     found = [(values, key) for (values, _), keys in zip(kept, listed, strict=True) for key in keys]
+    if wrong := [key.name for _, key in found if not source.parquet and _no_gzip(key)]:
+        raise Failed(f"HIVE_CURSOR_ERROR: Failed to read file: s3 object {wrong[0]}: not in gzip format")
     files = {str(_local(backend, key)): (values, key) for values, key in found}
     scanned = 0
     if source.parquet:
         footers = {path: _footer(path) for path in files}
-        scanned = sum(_chunks(footer, columns) for footer in footers.values())
-        if footers:
-            _check_types(source, next(iter(footers)), footers)
+        sizes = {path: int(key.size) for path, (_, key) in files.items()}
+        scanned = sum(
+            sizes[path] if sizes[path] <= _SMALL_PARQUET else _chunks(footer, columns)
+            for path, footer in footers.items()
+        )
     else:
         scanned = sum(int(key.size) for _, key in found)
     db.execute(f'CREATE VIEW "{view}" AS {_relation(source, list(files), db, view, files)}')
@@ -496,6 +554,11 @@ def _local(backend: AthenaBackend, key: Any) -> Path:
     return path
 
 
+def _no_gzip(key: Any) -> bool:
+    """Whether an object's name ends in .gz, by which a text table opens it, and its content is none."""
+    return str(key.name).endswith(".gz") and key.value[:2] != b"\x1f\x8b"
+
+
 @lru_cache(maxsize=20_000)
 def _footer(path: str) -> Any:
     """The footer of a cached object; its file never changes, since its name is that of its content."""
@@ -513,24 +576,11 @@ def _chunks(footer: Any, columns: Iterable[str]) -> int:
     return total
 
 
-def _check_types(source: Source, path: str, footers: dict[str, Any]) -> None:
-    schema = footers[path].schema.to_arrow_schema()
-    for name, declared in source.columns.items():
-        if (
-            name in schema.names
-            and str(schema.field(name).type) == "int64"
-            and declared in ("int", "integer", "smallint", "tinyint")
-        ):
-            raise Failed(
-                f"HIVE_BAD_DATA: Field {name}'s type INT64 in parquet file s3 object is incompatible with type integer defined in table schema"
-            )
-
-
 def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[str, Any]) -> str:
     types = {name: _TYPES.get(kind.split("(")[0], "VARCHAR") for name, kind in source.columns.items()}
     if not paths:
         empty = [f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types.items()]
-        empty += [f'CAST(NULL AS VARCHAR) AS "{key}"' for key in source.keys]
+        empty += [f'CAST(NULL AS {_duck_type(source.type_of(key))}) AS "{key}"' for key in source.keys]
         return f"SELECT {', '.join(empty)} WHERE false"
     listed = ", ".join(f"'{path}'" for path in paths)
     if source.parquet:
@@ -555,11 +605,17 @@ def _relation(source: Source, paths: list[str], db: Any, view: str, files: dict[
         )
     if not source.keys:
         return f"SELECT {', '.join(chosen)} FROM {reader}"
-    declared = ", ".join(f'"{key}" VARCHAR' for key in source.keys)
+    declared = ", ".join(f'"{key}" {_duck_type(source.type_of(key))}' for key in source.keys)
     db.execute(f"CREATE TABLE parts_{view} (nk_file VARCHAR, {declared})")
     db.executemany(
         f"INSERT INTO parts_{view} VALUES ({', '.join('?' * (len(source.keys) + 1))})",
-        [[path, *files[path][0]] for path in paths],
+        [
+            [
+                path,
+                *(_key_value(text, source.type_of(key)) for key, text in zip(source.keys, files[path][0], strict=True)),
+            ]
+            for path in paths
+        ],
     )
     keys = ", ".join(f'p."{key}"' for key in source.keys)
     return f"SELECT {', '.join(chosen)}, {keys} FROM {reader} JOIN parts_{view} p USING (nk_file)"
@@ -646,10 +702,15 @@ def table_input(tree: exp.Create) -> dict[str, Any]:
     if parquet:
         formats = (
             "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
             "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
         )
     else:
-        formats = ("org.apache.hadoop.mapred.TextInputFormat", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe")
+        formats = (
+            "org.apache.hadoop.mapred.TextInputFormat",
+            "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+        )
     return {
         "Name": tree.this.this.name,
         "TableType": "EXTERNAL_TABLE",
@@ -659,8 +720,9 @@ def table_input(tree: exp.Create) -> dict[str, Any]:
             "Columns": [_glue_column(one) for one in tree.this.expressions],
             "Location": location,
             "InputFormat": formats[0],
+            "OutputFormat": formats[1],
             "SerdeInfo": {
-                "SerializationLibrary": formats[1],
+                "SerializationLibrary": formats[2],
                 "Parameters": {} if parquet else {"field.delim": delimiter},
             },
         },
