@@ -5,7 +5,7 @@ PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3.14 python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-quick lab bench check format lock dist clean
+.PHONY: help demo test test-quick lab docs bench check format lock dist clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,6 +29,9 @@ test-quick: $(READY) check  ## what a change of a line wants: lint, types, the t
 lab: $(READY)  ## JupyterLab over this folder, at 00_start_here, on this machine only
 	$(BIN)/netkit lab
 
+docs: $(READY)  ## the documentation in site/, with a run of each notebook in the sandbox; opens from the disk
+	$(BIN)/python docs/build.py
+
 bench: $(READY)  ## ours beside its peers, as ratios
 	$(BIN)/python -m bench
 
@@ -51,4 +54,4 @@ dist: $(READY)  ## the wheel and the source archive, in dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:  ## remove runs, caches and the environment
-	rm -rf .venv runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv runs site build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,7 @@ _NOTEBOOKS = re.compile(r"\.ipynb|test_lab\.py|test_show\.py|notebook|runbook")
 
 # What a quick run leaves out: tests that start a sandbox, a kernel, a browser or another program, and those on many random networks.
 _SLOW = re.compile(
-    r"connect\(|import sandbox|inprocess|runbook\.run|begin\(|playwright|chromium|open_offline|kernel_mirror|tshark|cli\.main|\"-m\", \"netkit\""
+    r"connect\(|import sandbox|inprocess|runbook\.run|begin\(|playwright|chromium|open_offline|kernel_mirror|tshark|cli\.main|\"-m\", \"(netkit|bench)\""
 )
 
 

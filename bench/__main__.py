@@ -41,6 +41,7 @@ from netkit.sandbox.world import delivery, traffic, world
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "21_flow_logs_analysis.ipynb"
 WINDOW = Window.parse("2026-11-19T09:00:00Z", "2026-11-19T12:00:00Z")
+SMALLEST_NOTEBOOK = ROOT / "notebooks" / "00_start_here.ipynb"
 TEXT_ONLY = ("zcat | awk", "flowlogs-reader")
 
 
@@ -192,8 +193,8 @@ def _in_hours(key: str) -> bool:
     return time_of is not None and WINDOW.start <= time_of < WINDOW.end + timedelta(hours=1)
 
 
-def starts(times: int = 5) -> None:
-    """import netkit (the quickest of some times), the sandbox from nothing, and notebook 21 headless beside its cells as a script."""
+def starts(notebook: Path = NOTEBOOK, times: int = 5) -> None:
+    """import netkit (the quickest of some times), the sandbox from nothing, and a notebook headless beside its cells as a script."""
 
     def timed(*command: str, home: str = "") -> float:
         begun = time.perf_counter()
@@ -214,19 +215,19 @@ def starts(times: int = 5) -> None:
             ("sandbox up, from nothing", f"{timed(sys.executable, '-m', 'netkit', 'sandbox', 'up', home=home):.2f}", "")
         )
         try:
-            source = nbformat.read(NOTEBOOK, as_version=4)
+            source = nbformat.read(notebook, as_version=4)
             cells = [f"_ = 0\n{cell.source}" for cell in source.cells if cell.cell_type == "code"]
             script = Path(home) / "cells.py"
             script.write_text("\n\n".join(cells))
             out = ("--out", str(Path(home) / "out"))
             timed(
-                sys.executable, "-m", "netkit", "run", str(NOTEBOOK), *out, home=home
+                sys.executable, "-m", "netkit", "run", str(notebook), *out, home=home
             )  # the first delivers the world's objects
             plain = timed(sys.executable, str(script), home=home)
-            headless = timed(sys.executable, "-m", "netkit", "run", str(NOTEBOOK), *out, home=home)
+            headless = timed(sys.executable, "-m", "netkit", "run", str(notebook), *out, home=home)
             rows += [
-                ("notebook 21: its cells as a script", f"{plain:.1f}", "1.00"),
-                ("notebook 21: netkit run", f"{headless:.1f}", f"{headless / plain:.2f}"),
+                (f"notebook {notebook.stem[:2]}: its cells as a script", f"{plain:.1f}", "1.00"),
+                (f"notebook {notebook.stem[:2]}: netkit run", f"{headless:.1f}", f"{headless / plain:.2f}"),
             ]
         finally:
             timed(sys.executable, "-m", "netkit", "sandbox", "down", home=home)
@@ -275,7 +276,7 @@ def _others(chosen: argparse.Namespace, folder: Path) -> dict[str, Callable[[], 
         cloudwatch.points(show, *((1_000, 10) if small else ()))
 
     return {
-        "starts": lambda: starts(1 if small else 5),
+        "starts": lambda: starts(*((SMALLEST_NOTEBOOK, 1) if small else ())),
         "paths": lambda: reach.paths(show, (400,) if small else reach.SIZES, 1 if small else 50),
         "mirror": lambda: mirror.mirrors(show, folder, chosen.packets, chosen.large_packets, chosen.times),
         "cloudwatch": monitoring,

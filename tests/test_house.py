@@ -19,6 +19,8 @@ import yaml
 
 import netkit
 from netkit.runs.bare import bare
+from netkit.runs.codes import CODES
+from netkit.runs.codes import WINGS as WINGS_OF_CODES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "netkit"
@@ -294,8 +296,8 @@ def distributions(paths: Iterable[Path]) -> dict[str, str]:
     """The packages from elsewhere that some files import, each with a file that does."""
     known = installed()
     tops = {one.split(".")[0]: path.name for path in paths for one in imports(path)}
-    beside = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"netkit", "bench", "conftest"}
-    beside |= {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    beside = {path.stem for place in ("tests", "docs") for path in (ROOT / place).glob("*.py")}
+    beside |= {"netkit", "bench", "conftest"} | {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
     elsewhere = {top: name for top, name in tops.items() if top not in sys.stdlib_module_names and top not in beside}
     return {known.get(top, [top])[0].lower().replace("_", "-"): name for top, name in elsewhere.items()}
 
@@ -313,7 +315,12 @@ def test_what_is_imported_is_asked_for_by_name() -> None:
         if name == "netkit.runs.contents":  # imported by the Jupyter server only
             allowed |= by_extra["lab"]
         assert {one: file for one, file in distributions([path]).items() if one not in allowed} == {}
-    others = [*(ROOT / "tests").glob("*.py"), ROOT / "conftest.py", *(ROOT / "bench").rglob("*.py")]
+    others = [
+        *(ROOT / "tests").glob("*.py"),
+        ROOT / "conftest.py",
+        *(ROOT / "bench").rglob("*.py"),
+        *(ROOT / "docs").glob("*.py"),
+    ]
     assert {name: file for name, file in distributions(others).items() if name not in direct()} == {}
 
 
@@ -366,3 +373,16 @@ def test_the_readme_names_every_notebook_and_nothing_that_is_not_there() -> None
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE), target
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link
+
+
+def test_every_code_of_a_finding_is_listed_and_none_is_dead() -> None:
+    """netkit/runs/codes.py, of which the documentation's page is made; what it says of a code is held by test_codes.py."""
+    form = re.compile(rf"(?:{'|'.join(WINGS_OF_CODES)})(?:-[A-Z0-9]+)+")
+    words = {
+        node.value
+        for name, path in MODULES.items()
+        if name != "netkit.runs.codes"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert {word for word in words if form.fullmatch(word)} == set(CODES)

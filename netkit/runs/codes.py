@@ -127,6 +127,10 @@ CODES: Mapping[str, Code] = {
     "INCIDENT-CONTRADICTION": _code("Two systems say what cannot both be so of one time.", "atoms says"),
     "INCIDENT-NEXT": _code("What to measure next, which causes it would part, and its cost.", "system parts minutes usd command"),
     "INCIDENT-NOT-NETWORK": _code("Connections between the two ends were made, delivered and answered: look elsewhere.", "fault resource standing why against"),
+    "INCIDENT-REJECT": _code(
+        "Refused records of one cause: which rule refused them by the configuration of that second, since when, and who changed it.",
+        "cause resource rule interface direction dport protocol change actor records packets sources first last",
+    ),
     "INCIDENT-UNKNOWN": _code("The evidence does not decide it, and what is missing.", "fault missing damaged standing"),
 }  # fmt: skip
 
