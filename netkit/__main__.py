@@ -181,10 +181,12 @@ def _run(args: argparse.Namespace) -> int:
     if args.help:
         _out(desk.notebook_help(notebook))
         return 0
+    from netkit.investigate.words import refuse_words  # after what needs no wing: they take a second to load
+
     fail_on = runbook.severity(args.fail_on) if args.fail_on else None
     pairs = [(name, value) for name, value in args.parameter]
     file = desk.find_parameters(args.file) if args.file else None
-    outcome = runbook.run(notebook, file=file, pairs=pairs, out=args.out, fail_on=fail_on)
+    outcome = runbook.run(notebook, file=file, pairs=pairs, out=args.out, fail_on=fail_on, refuse_more=refuse_words)
     for one in outcome.findings:
         _out(one)
     _out(f"report: {_shown(outcome.report)}")

@@ -10,7 +10,6 @@ using AWS Systems Manager", "Notifying users on alarm changes"; EventBridge User
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace as replaced
@@ -45,6 +44,7 @@ from netkit.cloudwatch.dashboards import request as dashboard_request
 from netkit.cloudwatch.known_dimensions import doubt
 from netkit.cloudwatch.log_groups import MetricFilter, group_request
 from netkit.cloudwatch.metrics import Prepared, prepare
+from netkit.cloudwatch.names import check_email, check_role, check_rule_name, check_topic
 from netkit.cloudwatch.read import alarm_records, dashboard
 from netkit.core.errors import AccessError, AwsError, InputError, NotArmedError
 from netkit.core.model import check_retention
@@ -72,8 +72,6 @@ SENT_COLUMNS = ("request", "metrics", "outcome")
 RUNNING = ("Pending", "InProgress", "Delayed", "Cancelling")
 EXTRA_POLICY = "netkit-agent-retention"
 _POLL_S = (0.1, 3.0)
-_TOPIC = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+")
 
 
 def _owner(session: Session, what: str, expire_days: int, folder: Path, today: date | None) -> Owner:
@@ -259,8 +257,7 @@ def _some(ids: Sequence[str]) -> str:
 def _role_steps(role: str, config: Mapping[str, Any], session: Session) -> Iterator[Step]:
     if not role:
         return
-    if not re.fullmatch(r"[\w+=,.@-]{1,64}", role):
-        raise InputError(f"{role[:80]!r} is no name of a role", hint="its name, not its ARN")
+    check_role(role)
     for arn in managed_policies(_partition(session)):
         asked = {"RoleName": role, "PolicyArn": arn}
         name = arn.rpartition("/")[2]
@@ -400,9 +397,7 @@ def _output(one: Mapping[str, Any]) -> str:
 
 def topic_arn(session: Session, name: str) -> str:
     """The ARN of a topic of that name in the session's account and region. Raises InputError for a name SNS refuses."""
-    if not _TOPIC.fullmatch(name):
-        raise InputError(f"{name[:80]!r} is no name of a topic", hint="1 to 256 of A-Z a-z 0-9 _ -")
-    return f"arn:{_partition(session)}:sns:{session.region}:{session.account_id}:{name}"
+    return f"arn:{_partition(session)}:sns:{session.region}:{session.account_id}:{check_topic(name)}"
 
 
 def plan_alarms(
@@ -423,8 +418,10 @@ def plan_alarms(
         raise InputError("there is no alarm to plan", hint="as AlarmSpec(…) or parse_alarms([…])")
     if (email or rule) and not topic:
         raise InputError("an address or a rule needs a topic to send to", subject=email or rule, hint='topic="netkit-alarms"')  # fmt: skip
-    if email and not _EMAIL.fullmatch(email):
-        raise InputError(f"{email!r} is no e-mail address", hint="as oncall@example.com")
+    if email:
+        check_email(email)
+    if rule:
+        check_rule_name(rule)
     arn = topic_arn(session, topic) if topic else ""
     asked = [_with_topic(one, arn, session.region) for one in specs]
     owner = _owner(session, f"alarms {name or specs[0].name}", expire_days, folder, today)

@@ -7,7 +7,6 @@ DescribeAlarmHistory; CloudWatch Logs API Reference, FilterLogEvents, GetLogEven
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from tqdm.auto import tqdm
 from netkit.cloudwatch.agent import read_agent_config
 from netkit.cloudwatch.filter_patterns import commands_of
 from netkit.cloudwatch.metrics import MetricQuery, dimensions_of, listed_dimensions
+from netkit.cloudwatch.names import check_instances
 from netkit.core import costs, insights
 from netkit.core.errors import AccessError, AwsError, InputError, SourceError
 from netkit.core.model import Window
@@ -368,9 +368,7 @@ def hosts(session: Session, *, ids: Sequence[str] = (), tags: Mapping[str, str] 
     """
     if bool(ids) == bool(tags):
         raise InputError("hosts are chosen by ids or by tags", hint="one of the two")
-    for one in ids:
-        if not re.fullmatch(r"i-([0-9a-f]{8}|[0-9a-f]{17})", one):
-            raise InputError(f"{one!r} is no id of an instance", hint="as i-0123456789abcdef0")
+    check_instances(ids)
     chosen: dict[str, Any] = {"InstanceIds": list(ids)} if ids else {"Filters": [{"Name": f"tag:{key}", "Values": [value]} for key, value in (tags or {}).items()]}  # fmt: skip
     reservations = session.pages("ec2", "describe_instances", "Reservations", **chosen)
     found = [one for held in reservations for one in held["Instances"] if one["State"]["Name"] not in ("terminated", "shutting-down")]  # fmt: skip

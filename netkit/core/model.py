@@ -71,7 +71,13 @@ class Window:
                     f"the window start {start!r} is relative, so it takes no end", hint='leave the end ""'
                 )
             upto = now or datetime.now(UTC)
-            return cls(upto - timedelta(**{_UNITS[relative[2]]: int(relative[1])}), upto)
+            try:
+                since = upto - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+            except OverflowError:
+                raise WindowError(
+                    f"the window {start[:40]!r} begins before the first year", hint='as "last 6h"'
+                ) from None
+            return cls(since, upto)
         return cls(_utc(start, "start"), _utc(end, "end"))
 
     @property

@@ -174,8 +174,12 @@ def refuse_target(*, target: str, region: str, profile: str = "", account_id: st
     """Raise TargetError for what cannot be a target, as far as that is known without a call; connect() and the runner ask this first."""
     if target not in ("sandbox", "aws"):
         raise TargetError(f"target {target!r} is neither sandbox nor aws")
-    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
-        raise TargetError(f"region {region!r} is none", hint="as us-east-1")
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
+        raise TargetError(f"region {region[:40]!r} is none", hint="as us-east-1")
+    if account_id and not re.fullmatch("[0-9]{12}", account_id):
+        raise TargetError(
+            f"account_id {account_id[:40]!r} is not twelve digits", hint='quote it in YAML: account_id: "000123456701"'
+        )
     if target == "aws":
         _refuse_aws(region, profile, account_id)
 

@@ -33,13 +33,16 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "vni": (0, 16_777_215),
     "number": (0, 32766),
     "packet_length": (0, 65535),
+    "source_mtu": (0, 65535),
+    "target_mtu": (0, 65535),
     "expire_days": (1, 36500),
     "lifecycle_days": (0, 36500),
     "bucket_s": (1, 86400),
     "scan_limit_bytes": (10_000_000, 2**63 - 1),  # Athena takes no less than 10 MB
 }
 _WINDOWS = (("window_start", "window_end"), ("proof_start", "proof_end"))
-_FILES = ("snapshot", "before", "intents", "agent_config", "resolver_logs")
+_TEXTS = ("command", "error_query", "log_format", "title")  # of several lines
+_FILES = ("snapshot", "before", "intents", "agent_config", "resolver_logs", "more_configs", "evidence")
 _PATTERNS = ("captures", "alerts")
 
 
@@ -49,7 +52,7 @@ def refuse(parameters: Mapping[str, Any], root: Path) -> None:
     parameters: all of a notebook's, typed as it declares; root: the folder that relative paths start from
     """
     for name, value in parameters.items():
-        for check in (_closed, _ranged, _finite, _spoken):
+        for check in (_plain, _closed, _ranged, _finite, _spoken):
             check(name, value)
     for start, end in _WINDOWS:
         if (
@@ -58,10 +61,25 @@ def refuse(parameters: Mapping[str, Any], root: Path) -> None:
             and (first or last)
         ):
             Window.parse(first, last)
+    if isinstance(before := parameters.get("baseline_start", ""), str) and before:
+        Window.parse(before, "" if before.strip().lower().startswith("last") else "9999-12-31T00:00:00Z")
     if isinstance(parameters.get("target"), str):
-        texts = {name: str(parameters.get(name, "")) for name in ("region", "profile", "account_id")}
-        refuse_target(target=parameters["target"], **texts | {"region": texts["region"] or "us-east-1"})
+        texts = {name: str(parameters.get(name, "")) for name in ("profile", "account_id")}
+        refuse_target(target=parameters["target"], region=str(parameters.get("region", "us-east-1")), **texts)
     _there(parameters, root)
+
+
+def _plain(name: str, value: Any) -> None:
+    """One line of text: a newline at its end, or a control character that nobody sees, is never meant."""
+    for one in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+        if isinstance(one, str) and name not in _TEXTS and not one.isprintable():
+            raise ParameterError(
+                f"{name}: {one[:60]!r} holds a character that cannot be seen",
+                subject=name,
+                hint="one line, without a newline at its end",
+            )
+        if isinstance(value, list) and isinstance(one, str) and not one.strip():
+            raise ParameterError(f"{name}: an item of the list is empty", subject=name, hint="leave it out; [] is none")
 
 
 def _closed(name: str, value: Any) -> None:
@@ -111,7 +129,7 @@ def _tag(text: str) -> None:
 
 
 def _account(text: str) -> None:
-    if not re.fullmatch(r"[^@]*@\d{12}", text):
+    if not re.fullmatch(r"[^@\s]*@[0-9]{12}", text):
         raise InputError(f"{text!r} is no PROFILE@ACCOUNT, the account with twelve digits")
 
 
@@ -135,14 +153,22 @@ _GRAMMARS: Mapping[str, Callable[[str], Any]] = {
 def _there(parameters: Mapping[str, Any], root: Path) -> None:
     """Files and folders that are named have to be there."""
     for name in (*_FILES, *_PATTERNS):
-        text = parameters.get(name, "")
-        if not isinstance(text, str) or not text or text.startswith("s3://"):
-            continue
-        path = root / Path(text).expanduser()
+        held = parameters.get(name, "")
+        for text in held if isinstance(held, list) else [held]:
+            if isinstance(text, str) and text and not text.startswith("s3://"):
+                _found(name, text, root)
+
+
+def _found(name: str, text: str, root: Path) -> None:
+    path = root / Path(text).expanduser()
+    try:
         matched = name in _PATTERNS and glob.glob(str(path))  # noqa: PTH207  (a wildcard may stand in any folder of it)
-        if not (path.exists() or Path(text).exists() or matched):
-            raise ParameterError(
-                f"{name}: there is no file or folder {text!r}",
-                subject=str(path),
-                hint="relative paths start from the project's folder",
-            )
+        there = path.exists() or Path(text).exists() or matched
+    except (OSError, ValueError):  # a name too long for any file, or with a zero byte
+        there = False
+    if not there:
+        raise ParameterError(
+            f"{name}: there is no file or folder {text[:200]!r}",
+            subject=str(path)[:200],
+            hint="relative paths start from the project's folder",
+        )

@@ -14,7 +14,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -131,7 +131,26 @@ def read_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ParameterError("a parameter file is a list of `name: value`", subject=str(path))
+    for name, value in values.items():
+        if _too_deep(value):
+            raise ParameterError(
+                f"{str(name)[:60]} is nested too deeply",
+                subject=str(path),
+                hint="a value is a word, a number or a list of such",
+            )
     return values
+
+
+def _too_deep(value: Any, most: int = 9) -> bool:
+    """Whether lists or mappings stand in each other more often than any message could show."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            one
+            for held in level
+            for one in (held.values() if isinstance(held, dict) else held if isinstance(held, list) else ())
+        ]
+    return bool(level)
 
 
 def resolve(notebook: Path, *, file: Path | None = None, pairs: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
@@ -184,6 +203,8 @@ def _typed(one: Declared, value: Any, source: str) -> Any:
 def _coerced(kind: str, value: Any) -> Any:
     if kind.startswith("list"):
         items = value if isinstance(value, list) else _list(str(value))
+        if any(isinstance(item, list | dict) for item in items):
+            raise TypeError
         return [_coerced(kind[5:-1], item) for item in items]
     if isinstance(value, list | dict):
         raise TypeError
@@ -208,7 +229,10 @@ def _fail() -> Any:
 def _list(text: str) -> list[str]:
     """A list in a word of the command line: JSON, or parts between commas."""
     if text.strip().startswith("["):
-        return [str(item) for item in json.loads(text)]
+        items = json.loads(text)
+        if any(not isinstance(item, str | int | float) for item in items):
+            raise TypeError
+        return [json.dumps(item) if isinstance(item, bool) else str(item) for item in items]
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -223,6 +247,7 @@ def run(
     out: Path | None = None,
     fail_on: Severity | None = None,
     progress: bool = True,
+    refuse_more: Callable[[Mapping[str, Any]], None] = lambda parameters: None,
 ) -> Outcome:
     """Run a notebook: DIR/notebook.ipynb, report.html, findings.json, params.json (of an earlier run, replaced).
 
@@ -234,6 +259,7 @@ def run(
     values = resolve(notebook, file=file, pairs=pairs)
     parameters = {name: one.default for name, one in declared(notebook).items()} | values
     refuse(parameters, project_root())
+    refuse_more(parameters)
     folder = _folder(out or project_root() / "runs" / f"{notebook.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     (folder / "params.json").write_text(json.dumps(parameters, indent=1), "utf-8")
     kept, page = folder / "notebook.ipynb", folder / "report.html"
