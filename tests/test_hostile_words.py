@@ -25,8 +25,9 @@ from test_show import conversations
 
 import netkit
 from netkit.core import look
+from netkit.core.awscli import aws_command
 from netkit.core.model import Blocker, Coverage, Finding, Hop, Unknown, Verdict, Window
-from netkit.core.plan import Action, Found, Owner, Plan, Step, Undo, aws_command
+from netkit.core.plan import Action, Found, Owner, Plan, Step, Undo
 from netkit.core.session import Session
 from netkit.core.tables import frame_html
 from netkit.core.text import escaped, help_html, list_html, pairs_html

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from inprocess import ACCOUNT, REGION, Kill, account, calls, only_watch, writes
 
+from netkit.core.awscli import Ref, Request, aws_command
 from netkit.core.errors import AccessError, AwsError, ConflictError, InputError, NotArmedError, PlanError, StepFailed
 from netkit.core.plan import (
     APPLIED_COLUMNS,
@@ -25,11 +26,8 @@ from netkit.core.plan import (
     Ledger,
     Owner,
     Plan,
-    Ref,
-    Request,
     Step,
     Undo,
-    aws_command,
     if_there,
     made,
     teardown,
@@ -106,10 +104,13 @@ def test_looking_changes_nothing_and_says_everything(
     assert frame["action"].tolist() == ["create", "create"]
     assert frame["monthly_usd"].isna().tolist() == [False, True]
     assert "without subnet (unknown)" in text  # unknown is not zero
-    assert str(frame.loc[1, "command"]).startswith("aws ec2 create-subnet --vpc-id '<vpc.Vpc.VpcId>'")
-    assert frame.loc[0, "undo"] == "aws ec2 delete-vpc --vpc-id '<Vpc.VpcId>' --region us-east-1"
+    assert str(frame.loc[1, "command"]).startswith('aws ec2 create-subnet --vpc-id "$(aws ec2 describe-tags ')
+    assert str(frame.loc[0, "undo"]).startswith('aws ec2 delete-vpc --vpc-id "$(aws ec2 describe-tags ')
     assert one.run_id in page
-    assert "&lt;vpc.Vpc.VpcId&gt;" in page
+    assert "&lt;vpc.Vpc.VpcId&gt;" not in page  # what is printed runs: such a mark is no id
+    assert "vpc_vpc_id=$(aws ec2 create-vpc " in one.script()
+    assert 'create-subnet --vpc-id "${vpc_vpc_id}"' in one.script()
+    assert one.undo_script().splitlines()[-1] == 'aws ec2 delete-vpc --vpc-id "${vpc_vpc_id}" --region us-east-1'
 
 
 def test_the_run_id_follows_from_account_region_and_what(session: Session, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ from netkit.cloudwatch.log_groups import MetricFilter, group_request
 from netkit.cloudwatch.metrics import Prepared, prepare
 from netkit.cloudwatch.names import check_email, check_role, check_rule_name, check_topic
 from netkit.cloudwatch.read import alarm_records, dashboard
+from netkit.core.awscli import Request
 from netkit.core.errors import AccessError, AwsError, InputError, NotArmedError
 from netkit.core.model import check_retention
 from netkit.core.plan import (
@@ -58,7 +59,6 @@ from netkit.core.plan import (
     Look,
     Owner,
     Plan,
-    Request,
     Step,
     Undo,
     if_there,

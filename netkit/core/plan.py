@@ -19,38 +19,38 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 from tqdm.auto import tqdm
 
+from netkit.core.awscli import Line, Ref, Request, aws_command, from_tag, owned_by, refs_in, script, undo_script
 from netkit.core.errors import AwsError, ConflictError, NotArmedError, PlanError, StepFailed
 from netkit.core.ledger import LEDGER_FOLDER, Ledger
-from netkit.core.look import block
+from netkit.core.look import block, command
 from netkit.core.looks import bucket_policy, errors_of, if_there, looks, run_tag
 from netkit.core.session import Session, error_code
 from netkit.core.steps import (
     EXPIRES_TAG,
     RUN_TAG,
+    STATEMENTS_UNDO,
     Action,
     Find,
     Found,
     Guard,
     Look,
-    Ref,
-    Request,
     Step,
     Undo,
-    aws_command,
     resolved,
     shown,
+    undo_call,
     undo_of,
     unresolved,
 )
 from netkit.core.tables import frame_html
-from netkit.core.teardown import MADE_COLUMNS, REMOVED_COLUMNS, STATEMENTS_UNDO, made, remove_statements, teardown
+from netkit.core.teardown import MADE_COLUMNS, REMOVED_COLUMNS, made, remove_statements, teardown
 from netkit.core.text import escaped
 
 __all__ = [
@@ -135,6 +135,7 @@ class Plan:
     owner: Owner
     steps: tuple[Step, ...]
     notices: tuple[str, ...] = ()
+    answers: Mapping[str, Request] = field(default_factory=dict, repr=False, compare=False)  # of what is there already
 
     @classmethod
     def of(cls, owner: Owner, steps: Sequence[Step], notices: Sequence[str] = ()) -> Plan:
@@ -150,7 +151,7 @@ class Plan:
             if found is not None:
                 answers[step.key] = found.answer
             seen.append(_decided(ready, found))
-        return cls(owner, tuple(seen), tuple(notices))
+        return cls(owner, tuple(seen), tuple(notices), answers)
 
     @property
     def run_id(self) -> str:
@@ -167,14 +168,62 @@ class Plan:
         rows = [
             (
                 number, step.key, step.resource, step.name, str(step.action), step.reason, "; ".join(step.difference), step.service,
-                step.operation, shown(step.request), "" if step.action in (Action.KEEP, Action.CONFLICT) else step.command,
+                step.operation, shown(step.request), self._line(step) if step in self.changing else "",
                 float("nan") if step.monthly_usd is None else step.monthly_usd,
-                aws_command(step.undo.service, step.undo.operation, shown(step.undo.request), step.region) if step.undo else "",
+                self._undo_line(step),
                 ", ".join(step.after),
             )
             for number, step in enumerate(self.steps, 1)
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=list(PREVIEW_COLUMNS)).astype({"monthly_usd": "float64"})
+
+    @property
+    def changing(self) -> tuple[Step, ...]:
+        """The steps that would change something."""
+        return tuple(step for step in self.steps if step.action in (Action.CREATE, Action.UPDATE))
+
+    def script(self) -> str:
+        """What the plan would do as one bash script of `aws` lines; "" where there is nothing to do. It keeps no ledger."""
+        if not self.changing:
+            return ""
+        lines = [
+            Line(one.key, one.service, one.operation, self._known(one.request), one.region) for one in self.changing
+        ]
+        wanted = [ref for line in [*lines, *self._undo_lines()] for ref in refs_in(line.request)]
+        return script(f"plan {self.run_id}: {len(lines)} calls, in order", lines, wanted, f"{self.run_id}.ids")
+
+    def undo_script(self) -> str:
+        """The script that takes back what script() made, the last call first; "" where there is nothing to take back."""
+        lines = self._undo_lines()
+        return undo_script(f"takes back plan {self.run_id}", lines, f"{self.run_id}.ids") if lines else ""
+
+    def _known(self, request: Request) -> Request:
+        """The request with what is there already in place of its references."""
+        return dict(resolved(request, self.answers))
+
+    def _undo_lines(self) -> list[Line]:
+        return [
+            Line(step.key, *undo, step.region)
+            for step in reversed(self.changing)
+            if step.undo and (undo := undo_call(step, self._known(owned_by(step.key, step.undo.request))))
+        ]
+
+    def _line(self, step: Step) -> str:
+        """A step as a line that runs by itself: ids that the plan makes are looked up by its tag."""
+        return aws_command(step.service, step.operation, self._known(step.request), step.region, fill=self._looked_up)
+
+    def _undo_line(self, step: Step) -> str:
+        """How a step is taken back; "" where it changes nothing: what was there before is not the plan's to take away."""
+        ours = step.undo if step in self.changing else None
+        undo = ours and undo_call(step, self._known(owned_by(step.key, ours.request)))
+        return aws_command(*undo, step.region, fill=self._looked_up) if undo else ""
+
+    def _looked_up(self, ref: Ref) -> str:
+        step = next(one for one in self.steps if one.key == ref.step)
+        prefix = step.undo.by_tag if step.undo else ""
+        if not prefix:
+            return f"${{{ref.variable}}}"
+        return from_tag(RUN_TAG, self.run_id, prefix, step.region, several=ref.path.endswith("s"))
 
     def __str__(self) -> str:
         cost = sum(step.monthly_usd or 0.0 for step in self.steps)
@@ -190,7 +239,13 @@ class Plan:
         shown = self.preview()[["action", "resource", "name", "reason", "difference", "command", "monthly_usd"]]
         notices = "".join(f"<p>{escaped(notice)}</p>" for notice in self.notices)
         title = escaped(f"plan {self.run_id} in {self.owner.session}")
-        return block(f"<p><b>{title}</b></p>{notices}{frame_html(shown)}")
+        return block(f"<p><b>{title}</b></p>{notices}{frame_html(shown)}{self._scripts_html()}")
+
+    def _scripts_html(self) -> str:
+        shown = {"the same as one script": self.script(), "and the script that takes it back": self.undo_script()}
+        return "".join(
+            f"<details><summary>{words}</summary>{command(text)}</details>" for words, text in shown.items() if text
+        )
 
     def apply(self, *, armed: bool = False) -> pd.DataFrame:
         """Do it, and return one row a step: APPLIED_COLUMNS; outcome is created, updated or kept.

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from botocore import xform_name
-
+from netkit.core.awscli import Ref, Request, aws_command
+from netkit.core.policy import statements_of
 from netkit.core.session import Session
 
 RUN_TAG, EXPIRES_TAG = "netkit:run", "netkit:expires"
-Request = Mapping[str, Any]
-_LOADED = ("file://", "fileb://")  # the AWS command line reads these files in place of the value
-_PLAIN_WORD = re.compile(r"[\w<.:/@+*][\w<>.:/@+*-]*")  # in a list of words none may look like an option or JSON
+STATEMENTS_UNDO = "remove_bucket_policy_statements"  # the one undo that is not a single boto3 call
 
 
 class Action(StrEnum):
@@ -27,17 +23,6 @@ class Action(StrEnum):
     UPDATE = "update"
     KEEP = "keep"
     CONFLICT = "conflict"
-
-
-@dataclass(frozen=True)
-class Ref:
-    """A value out of the answer of an earlier step, as Ref("role", "Role.Arn"). In an undo, step "" is the step itself."""
-
-    step: str
-    path: str
-
-    def __str__(self) -> str:
-        return f"<{self.step}.{self.path}>" if self.step else f"<{self.path}>"
 
 
 @dataclass(frozen=True)
@@ -143,33 +128,6 @@ class Step:
         return aws_command(self.service, self.operation, shown(self.request), self.region)
 
 
-def aws_command(service: str, operation: str, request: Request, region: str = "") -> str:
-    """A boto3 call as an `aws` command: options in kebab case, structures as JSON, quoted for a POSIX shell.
-
-    A value that the command line would read as something else (an option, JSON, a file to load) is given in a form in which
-    it is only a value.
-    """
-    words = ["aws", {"s3": "s3api"}.get(service, service), operation.replace("_", "-")]
-    if any(isinstance(value, str) and value.startswith(_LOADED) for value in request.values()):
-        words += ["--cli-input-json", json.dumps(request)]
-    else:
-        words += [word for name, value in request.items() for word in _option(xform_name(name, "-"), value)]
-    return shlex.join(words + (["--region", region] if region else []))
-
-
-# Flags whose other side the command line names in its own way (awscli, customizations/ec2: network ACL entries).
-_NO = {"egress": "ingress"}
-
-
-def _option(name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--{_NO.get(name, f'no-{name}')}"]
-    if isinstance(value, list) and value and all(_PLAIN_WORD.fullmatch(str(one)) for one in value):
-        return [f"--{name}", *map(str, value)]
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-
-
 def resolved(value: Any, answers: Mapping[str, Request]) -> Any:
     """The value with every Ref replaced whose step has answered."""
     if isinstance(value, Ref):
@@ -225,3 +183,17 @@ def shown(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [shown(one) for one in value]
     return str(value) if isinstance(value, Ref) else value
+
+
+def undo_call(step: Step, request: Request) -> tuple[str, str, Request] | None:
+    """An undo as a call of boto3: statements are taken out of a bucket's policy by putting the rest, or by deleting it."""
+    undo = step.undo
+    if undo is None:
+        return None
+    if undo.operation != STATEMENTS_UNDO:
+        return undo.service, undo.operation, request
+    written, bucket = json.loads(str(step.request.get("Policy", "{}"))), {"Bucket": request["Bucket"]}
+    rest = [one for one in statements_of(written) if one not in request["Statements"]]
+    if not rest:
+        return "s3", "delete_bucket_policy", bucket
+    return "s3", "put_bucket_policy", {**bucket, "Policy": json.dumps(written | {"Statement": rest})}

@@ -15,11 +15,12 @@ from typing import Any
 
 import pandas as pd
 
+from netkit.core.awscli import aws_command
 from netkit.core.errors import AwsError, NotArmedError
 from netkit.core.ledger import LEDGER_FOLDER, Ledger, run_named
 from netkit.core.looks import if_there, run_tag
 from netkit.core.session import Session
-from netkit.core.steps import RUN_TAG, aws_command
+from netkit.core.steps import RUN_TAG
 from netkit.core.teardown import REMOVED_COLUMNS, undone
 
 TAGGED_COLUMNS = ("step", "resource", "name", "state", "undo")

@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from netkit.core.awscli import aws_command
 from netkit.core.errors import AwsError, InputError, NotArmedError
 from netkit.core.ledger import LEDGER_FOLDER, Ledger, opened, undos_of
 from netkit.core.looks import ABSENT, bucket_policy, errors_of, looks, run_tag
 from netkit.core.policy import statements_of
 from netkit.core.session import Session, error_code
-from netkit.core.steps import RUN_TAG, Action, aws_command, unresolved
+from netkit.core.steps import RUN_TAG, STATEMENTS_UNDO, Action, unresolved
 
 MADE_COLUMNS = ("step", "resource", "name", "state", "time", "undo")
 REMOVED_COLUMNS = ("step", "resource", "name", "outcome", "reason")
-STATEMENTS_UNDO = "remove_bucket_policy_statements"  # the one undo that is not a single boto3 call
 
 
 def made(run_id: str, *, folder: Path = LEDGER_FOLDER) -> pd.DataFrame:

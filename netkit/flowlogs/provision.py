@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from netkit.core.awscli import Ref, Request
 from netkit.core.errors import AccessError, AwsError, FieldError, InputError
 from netkit.core.model import check_retention
 from netkit.core.plan import (
@@ -34,8 +35,6 @@ from netkit.core.plan import (
     Look,
     Owner,
     Plan,
-    Ref,
-    Request,
     Step,
     Undo,
     bucket_policy,

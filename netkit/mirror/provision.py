@@ -21,8 +21,9 @@ from typing import Any
 import pandas as pd
 
 from netkit.core import costs
+from netkit.core.awscli import Ref, Request
 from netkit.core.errors import AccessError, InputError
-from netkit.core.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Guard, Owner, Plan, Ref, Request, Step, Undo
+from netkit.core.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Guard, Owner, Plan, Step, Undo
 from netkit.core.session import Session
 from netkit.mirror.filters import (
     DIRECTIONS,

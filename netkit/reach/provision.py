@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from netkit.core import costs
+from netkit.core.awscli import Ref, Request
 from netkit.core.errors import InputError, PlanError
 from netkit.core.net import parse_port
-from netkit.core.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Owner, Plan, Ref, Request, Step, Undo
+from netkit.core.plan import LEDGER_FOLDER, RUN_TAG, Action, Find, Found, Owner, Plan, Step, Undo
 from netkit.core.session import Session
 
 # Ids that AWS takes as source or destination, by prefix.

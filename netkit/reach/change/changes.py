@@ -45,7 +45,7 @@ class Call:
     @property
     def command(self) -> str:
         """The same as a line for the AWS command line."""
-        from netkit.core.plan import aws_command  # it needs botocore, which thinking alone does not
+        from netkit.core.awscli import aws_command  # it needs botocore, which thinking alone does not
 
         return aws_command(self.service, self.operation, self.request, self.region)
 
@@ -81,8 +81,20 @@ class Change:
 
     @property
     def undo(self) -> str:
-        """The `aws` line that takes it back."""
-        return self.reverse.command
+        """The `aws` line that takes it back. The id of an exclusion is AWS's answer, so its line looks it up."""
+        if self.reverse.operation != "delete_vpc_block_public_access_exclusion":
+            return self.reverse.command
+        from netkit.core.awscli import (  # it needs botocore, which thinking alone does not
+            Ref,
+            aws_command,
+            exclusion_lookup,
+        )
+
+        named = {"ExclusionId": Ref("", "ExclusionId")}
+        subnet, region = str(self.request.request["SubnetId"]), self.reverse.region
+        return aws_command(
+            self.reverse.service, self.reverse.operation, named, region, fill=lambda _: exclusion_lookup(subnet, region)
+        )
 
     @property
     def key(self) -> str:

@@ -77,7 +77,8 @@ class Fix:
     def steps(self) -> str:
         """All its `aws` lines in their order, and as comments below them the lines that take them back, the last change first.
 
-        A shell runs it as it stands; "" where the fix does not open the path.
+        A shell runs it as it stands; "" where the fix does not open the path. The id of an exclusion from Block Public Access
+        is AWS's answer, so the line that takes it back looks it up.
         """
         if not (self.works and self.changes):
             return ""

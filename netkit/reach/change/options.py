@@ -755,7 +755,7 @@ def _exclusion(spot: Spot, name: str, mode: str) -> Change:
         spot, name, f"{name} is excluded from VPC Block Public Access ({mode})", spot.network.subnets[name].scope,
         ("create_vpc_block_public_access_exclusion", request),
         ("delete_vpc_block_public_access_exclusion", {"ExclusionId": exclusion_id(name)}),
-        "the id of the exclusion is AWS's answer; the one shown stands for it",
+        "the id of the exclusion is AWS's answer; the line that takes it back looks it up",
     )  # fmt: skip
 
 

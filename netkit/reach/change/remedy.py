@@ -19,9 +19,10 @@ from typing import Any
 
 import pandas as pd
 
+from netkit.core.awscli import Ref, Request
 from netkit.core.errors import AwsError, ConflictError, CredentialsError, InputError
 from netkit.core.model import Verdict
-from netkit.core.plan import LEDGER_FOLDER, Action, Find, Found, Owner, Plan, Ref, Request, Step, Undo
+from netkit.core.plan import LEDGER_FOLDER, Action, Find, Found, Owner, Plan, Step, Undo
 from netkit.core.session import Session, error_code
 from netkit.reach.change.changes import Call, Change, destination_of, has_peer, same_rule, target_of
 from netkit.reach.change.fixes import Fix
