@@ -28,6 +28,7 @@ _TABLE = {
     "transit-gateway-attachment": "TransitGatewayAttachments",
     "transit-gateway-route-table": "TransitGatewayRouteTables",
     "vpc-endpoint": "VpcEndpoints",
+    "network-firewall": "Firewalls",
     "vpn-gateway": "VpnGateways",
     "load-balancer": "LoadBalancers",
     "target-group": "TargetGroups",

@@ -12,6 +12,7 @@ from netkit.core.packets import ANY_ADDRESS, ANY_PORT, Box, Packets, Span, outsi
 from netkit.reach.engine import gateways  # noqa: F401  (it says what routes to gateways do)
 from netkit.reach.engine.answer import verdict_of
 from netkit.reach.engine.balancers import through
+from netkit.reach.engine.inspection import passed_by
 from netkit.reach.engine.leg import Leg, Place, named
 from netkit.reach.engine.service import Service, client_ports
 from netkit.reach.engine.transit import check_vpn, leave_transit, transit_table
@@ -336,6 +337,8 @@ def _way_back(leg: Leg) -> Leg | None:
         translations=list(leg.translations),
         crossed=list(leg.crossed),
         ports_why=leg.ports_why,
+        inspected=leg.inspected,
+        landed=leg.landed,
     )
     if leg.arrived == "interface" and leg.end:
         out_of(back, leg.end)
@@ -348,6 +351,7 @@ def _way_back(leg: Leg) -> Leg | None:
     else:
         _back_from_edge(leg, back)
     _home_again(back)
+    passed_by(leg, back)
     return back
 
 

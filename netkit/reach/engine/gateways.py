@@ -9,6 +9,7 @@ from typing import TypeVar
 from netkit.core.model import Unknown
 from netkit.core.net import ICMP, TCP, UDP
 from netkit.core.packets import Packets, Span, meet, outside
+from netkit.reach.engine.inspection import through_endpoint
 from netkit.reach.engine.leg import REMAPPED, Leg, Place, Translation, named, some_addresses
 from netkit.reach.engine.walk import (
     at_instance,
@@ -343,21 +344,19 @@ def _within(packets: Packets, name: str, network: Network, vpc: str, listed: Seq
 
 @leads_to("vpce")
 def _endpoint(leg: Leg, place: Place, route: Route) -> None:
-    """To a gateway endpoint; a Gateway Load Balancer endpoint is not looked behind (facts 6.10)."""
+    """To a gateway endpoint; through a Gateway Load Balancer endpoint (facts 6.10)."""
     endpoint = _target(leg, leg.network.endpoints, "VpcEndpoints", route.target)
     if endpoint is None:
         return
     leg.hop(endpoint.id, "vpc-endpoint", name=endpoint.name, vpc=endpoint.vpc, outbound=leg.header())
     if endpoint.state != "available":
         leg.block(endpoint.id, "BAD_STATE", f"{named(endpoint.id, endpoint.name)} is {endpoint.state}, not available")
+    if endpoint.kind == "gatewayloadbalancer":
+        through_endpoint(leg, place, endpoint)
+        return
     if endpoint.kind != "gateway":
-        leg.unknowns.append(
-            Unknown(
-                endpoint.id,
-                "what happens behind a Gateway Load Balancer endpoint is not modelled",
-                "PATH_THROUGH_GWLB_NOT_CHECKED",
-            )
-        )
+        why = f"a route to a {endpoint.kind} endpoint is not modelled"
+        leg.unknowns.append(Unknown(endpoint.id, why, "UNSUPPORTED_COMPONENT"))
         return
     _gateway_endpoint(leg, place, endpoint)
 

@@ -10,6 +10,7 @@ from netkit.core.net import ICMP, TCP, UDP
 from netkit.core.packets import ANY_ADDRESS, ANY_PORT, Packets, Span, blocks, port_text, service_text
 from netkit.reach.network.ends import End
 from netkit.reach.network.filters import Decision
+from netkit.reach.network.firewall import Judged
 from netkit.reach.network.network import Network
 from netkit.reach.network.records import Address, Interface, Nat, Subnet
 
@@ -46,6 +47,8 @@ class Leg:
     crossed  the gateways on the way, by kind; arrived: where it ended, "" while it has not
     one_way  no replies are asked for
     ports_why  why the client's ports are taken to be what they are, "" when they were given
+    inspected  firewall -> the endpoint that the connection began through, and what was judged of it; returned: those the replies pass
+    landed   transit gateway attachment -> the zone in which the way there came off it
     rests    of the replies: (network ACL, ports, why these) where not every port gets through, so that the range counts
     """
 
@@ -72,6 +75,9 @@ class Leg:
     one_way: bool = False
     ports_why: str = ""
     rests: list[tuple[str, Span, str]] = field(default_factory=list)
+    inspected: dict[str, tuple[str, Judged]] = field(default_factory=dict)
+    returned: list[str] = field(default_factory=list)
+    landed: dict[str, str] = field(default_factory=dict)
 
     @property
     def forward(self) -> bool:
@@ -107,6 +113,9 @@ class Leg:
             translations=list(self.translations),
             partial=list(self.partial),
             rests=list(self.rests),
+            inspected=dict(self.inspected),
+            returned=list(self.returned),
+            landed=dict(self.landed),
         )
 
     def hop(self, component: str, kind: str, **more: object) -> None:

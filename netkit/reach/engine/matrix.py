@@ -690,6 +690,7 @@ class _Way:
             or to.resource not in network.vpcs
             or not _all_known(network, to)
             or not to.subnets
+            or to.appliance
         ):
             return exotic
         held = [network.subnets[name] for name in to.subnets]

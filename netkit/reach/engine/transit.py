@@ -226,13 +226,38 @@ def leave_transit(leg: Leg, attachment: Attachment, zone: str) -> None:
     if len(held) < len(attachment.subnets) or not held:
         leg.lacks("Subnets", f"a subnet of {attachment.id}")
         return
+    if attachment.appliance:
+        _one_zone(leg, attachment, held)
+        zone = leg.landed.get(attachment.id, zone)
     subnet = _landing(leg, attachment, held, zone)
+    leg.landed.setdefault(attachment.id, subnet.az)
     owner = network.owner(attachment.resource, leg.destination) if leg.destination else None
     if owner and owner.subnet == subnet.id:
         into_vpc(leg, attachment.resource, subnet)  # in the attachment's own subnet no ACL is asked
         return
     through_acl(leg, subnet, True)
     route_from(leg, Place(attachment.resource, subnet))
+
+
+def _one_zone(leg: Leg, attachment: Attachment, held: Sequence[Subnet]) -> None:
+    """In appliance mode both directions of a connection come in by one zone, of which only AWS's hash says which (facts 6.9)."""
+    network = leg.network
+    ways = set()
+    for one in held:
+        table = table_for(network, one)
+        routes = [
+            (
+                route.text,
+                network.firewalls[route.target].arn if route.target in network.firewalls else route.target,
+                route.state,
+            )
+            for route in (table.routes if table else ())
+        ]
+        acl = acl_for(network, one)
+        ways.add((acl.entries if acl else one.id, tuple(sorted(routes))))
+    if len(ways) > 1:
+        why = "in appliance mode any of its zones may be taken, and their network ACLs or route tables differ"
+        leg.unknowns.append(Unknown(attachment.id, why, "UNKNOWN_RESOURCE"))
 
 
 def _landing(leg: Leg, attachment: Attachment, held: Sequence[Subnet], zone: str) -> Subnet:

@@ -20,6 +20,7 @@ from netkit.reach.network.records import (
     Balancer,
     Block,
     Endpoint,
+    Firewall,
     Gateway,
     Group,
     Instance,
@@ -65,6 +66,7 @@ class Network:
     transit_routes: dict[str, tuple[TransitRoute, ...]] = field(default_factory=dict)
     transit_gaps: dict[str, str] = field(default_factory=dict)  # table -> why its routes are not all known
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    firewalls: dict[str, Firewall] = field(default_factory=dict)  # by endpoint
     vpns: dict[str, Vpn] = field(default_factory=dict)
     prefix_lists: dict[str, tuple[Block, ...]] = field(default_factory=dict)
     prefix_names: dict[str, str] = field(default_factory=dict)
@@ -310,6 +312,7 @@ def build_network(snapshot: Snapshot) -> Network:
         setattr(network, member, _once(network, key, fill(key, read)))
     instances = (one for held in fill("Reservations", parse.instances) for one in held)
     network.instances = _once(network, "Reservations", instances)
+    network.firewalls = {one.endpoint: one for held in fill("Firewalls", parse.firewall) for one in held}
     _fill_prefix_lists(network, fill)
     _fill_attachments(network, fill)
     _fill_transit_routes(network, fill)

@@ -19,6 +19,7 @@ from netkit.reach.network.records import (
     Balancer,
     Block,
     Endpoint,
+    Firewall,
     Gateway,
     Group,
     GroupRule,
@@ -374,6 +375,28 @@ def endpoint(record: Record, scope: Scope) -> Endpoint:
         tuple(sorted(record.get("NetworkInterfaceIds") or [])), tuple(record.get("RouteTableIds") or []), tuple(record.get("SubnetIds") or []),
         bool(record.get("PrivateDnsEnabled")),
     )  # fmt: skip
+
+
+def firewall(record: Record, _: Scope) -> list[Firewall]:
+    """The endpoints of a Network Firewall, by an answer to describe_firewall."""
+    held, status = record["Firewall"], record.get("FirewallStatus") or {}
+    synced = str(status.get("ConfigurationSyncStateSummary", "IN_SYNC")) == "IN_SYNC"
+    found = []
+    for zone, state in (status.get("SyncStates") or {}).items():
+        at = state.get("Attachment") or {}
+        if at.get("EndpointId"):
+            ids = str(at["EndpointId"]), str(at.get("SubnetId", ""))
+            found.append(
+                Firewall(
+                    held["FirewallArn"],
+                    str(held.get("FirewallName", "")),
+                    *ids,
+                    zone,
+                    str(at.get("Status", "READY")),
+                    synced,
+                )
+            )
+    return found
 
 
 def vpn(record: Record, scope: Scope) -> Vpn:

@@ -254,6 +254,19 @@ class Endpoint(Named):
 
 
 @dataclass(frozen=True, slots=True)
+class Firewall:
+    """An endpoint of a Network Firewall: the firewall's ARN and name, the endpoint's subnet and zone, its state, whether the policy is in force."""
+
+    arn: str
+    name: str
+    endpoint: str
+    subnet: str
+    zone: str
+    state: str
+    synced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Vpn(Named):
     """A VPN connection. routes: its static routes."""
 
