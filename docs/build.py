@@ -243,7 +243,7 @@ def public_names() -> dict[str, str]:
 
 def names_page() -> str:
     """What `import netkit as nk` gives."""
-    parts = ["# API", "What `import netkit as nk` gives beside the rooms `nk.flowlogs`, `nk.cloudwatch`, `nk.mirror`, `nk.reach` and `nk.show`. Names that begin with `_` are nobody's business but netkit's."]  # fmt: skip
+    parts = ["# API", "What `import netkit as nk` gives beside the rooms `nk.flowlogs`, `nk.cloudwatch`, `nk.mirror`, `nk.reach`, `nk.incident` and `nk.show`. Names that begin with `_` are nobody's business but netkit's."]  # fmt: skip
     for name, home in public_names().items():
         parts.append(f"## nk.{name}\n\n::: {home}\n    options:\n      heading_level: 3")
     return "\n\n".join([*parts, ""])

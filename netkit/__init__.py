@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netkit import cloudwatch, flowlogs, mirror, reach, show
+    from netkit import cloudwatch, flowlogs, incident, mirror, reach, show
     from netkit.core import errors
     from netkit.core.errors import NetkitError
     from netkit.core.model import Coverage, Finding, Flow, Hop, Verdict, Window
@@ -29,12 +29,12 @@ _HOMES = {
     "Plan": "netkit.core.plan",
     **dict.fromkeys(("Session", "connect", "may_call"), "netkit.core.session"),
 }
-_MODULES = {name: f"netkit.{name}" for name in ("cloudwatch", "flowlogs", "mirror", "reach", "show")} | {
+_MODULES = {name: f"netkit.{name}" for name in ("cloudwatch", "flowlogs", "incident", "mirror", "reach", "show")} | {
     "errors": "netkit.core.errors"
 }
 
 __all__ = [
-    "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "cloudwatch", "connect", "errors", "flowlogs",
+    "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "cloudwatch", "connect", "errors", "flowlogs", "incident",
     "may_call", "mirror", "publish", "reach", "show",
 ]  # fmt: skip
 

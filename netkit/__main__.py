@@ -25,6 +25,7 @@ DEMO = (
     "30_mirror_provision",
     "31_mirror_verification",
     "40_reachability_debugging",
+    "50_incident",
 )
 _COMPLETION = """COMMAND --help has an example of each; python -m netkit is the same as netkit.
 completion in bash and zsh:  eval "$(register-python-argcomplete netkit)\""""

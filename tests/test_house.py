@@ -18,6 +18,8 @@ import pytest
 import yaml
 
 import netkit
+from netkit.flowlogs.catalog import catalogue
+from netkit.incident import faults
 from netkit.runs.bare import bare
 from netkit.runs.codes import CODES
 from netkit.runs.codes import WINGS as WINGS_OF_CODES
@@ -371,6 +373,8 @@ def test_the_readme_names_every_notebook_and_nothing_that_is_not_there() -> None
     assert named == {path.stem for path in NOTEBOOKS}
     for target in re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE), target
+    assert f"of {len(catalogue())} questions" in text
+    assert f"({len(faults.catalogue())} faults)" in text
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link
 
