@@ -66,8 +66,7 @@ class AthenaEngine:
         import awswrangler as wr
 
         span = bounded(window, self._shape.table)
-        flows, window_values = self._flows(query.reads(self.columns), span)
-        text, bound = query.over(flows, sql, self.columns), [*window_values, *values]
+        text, bound = self.statement(query, sql, values, span)
         estimate = self.estimate_bytes(query.reads(self.columns), span, scans=scans(sql, "flows"))
         estimated_usd = costs.athena_cost(estimate)
         costs.check_budget(estimated_usd, self._budget_usd, f"the query {query.name}")
@@ -95,6 +94,11 @@ class AthenaEngine:
                 f"athena {query.name}", estimated_usd=estimated_usd, cost_usd=ran.cost_usd, scanned_bytes=scanned
             )
         return frame, ran
+
+    def statement(self, query: Query, sql: str, values: list[Value], window: Window) -> tuple[str, list[Value]]:
+        """The text of a bound query over the window's partitions, and the values for its marks."""
+        flows, window_values = self._flows(query.reads(self.columns), window)
+        return query.over(flows, sql, self.columns), [*window_values, *values]
 
     def _flows(self, columns: Sequence[str], window: Window) -> tuple[str, list[Value]]:
         partitions = self.reads(window)

@@ -301,7 +301,7 @@ def _table(backend: AthenaBackend, database: str, name: str) -> Source:
         f"{database}.{name}",
         {one["Name"].lower(): one["Type"].lower() for one in storage["Columns"]},
         tuple(one["Name"].lower() for one in shape.get("PartitionKeys", [])),
-        shape.get("Parameters", {}),
+        {key.lower(): value for key, value in shape.get("Parameters", {}).items()},
         storage.get("Location", ""),
         "parquet" in storage.get("InputFormat", "").lower(),
         serde.get("field.delim", " "),
@@ -374,7 +374,7 @@ def partitions(source: Source, conjuncts: Sequence[exp.Expression], now: datetim
 
 def _location(template: str, keys: Sequence[str], values: Sequence[str]) -> str:
     for key, value in zip(keys, values, strict=True):
-        template = template.replace(f"${{{key}}}", value)
+        template = re.sub(re.escape(f"${{{key}}}"), lambda _, value=value: value, template, flags=re.IGNORECASE)  # type: ignore[misc]
     return template
 
 
