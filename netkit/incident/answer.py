@@ -54,15 +54,8 @@ _OBSERVERS = (
     observe_others,
 )
 # Faults whose resource is no component of the path: a name, a zone, an address, an event, a subnet that is full.
-_ELSEWHERE = (
-    "dns-",
-    "provider-event",
-    "no-such-address",
-    "subnet-addresses-exhausted",
-    "dx-down",
-    "bgp-prefix-limit",
-    "vpn-",
-)
+_ELSEWHERE = ("dns-", "provider-event", "no-such-address", "subnet-addresses-exhausted")
+_BEYOND = ("dx-down", "bgp-prefix-limit", "vpn-")  # of the edge: only where an end is beyond AWS
 
 
 @dataclass(frozen=True)
@@ -181,10 +174,17 @@ def hypotheses(scene: Scene, observations: Sequence[Observation]) -> Iterator[Hy
         subjects = {
             one.subject for one in observations if one.atom in fault.decides and one.state == "seen" and one.subject
         }
-        subjects = {one for one in subjects if code.startswith(_ELSEWHERE) or _passes(scene, one)}
+        subjects = {one for one in subjects if _can_be(scene, code, one)}
         for resource in sorted({one for one in subjects if fault.kind in one} or subjects):
             yield _suspect(scene, code, resource, observations)
     yield Hypothesis(NOT_THE_NETWORK, "")
+
+
+def _can_be(scene: Scene, code: str, resource: str) -> bool:
+    """Whether a fault at a resource can touch the question: it is on the path, or of those that are on none."""
+    if code.startswith(_BEYOND):
+        return scene.beyond
+    return code.startswith(_ELSEWHERE) or _passes(scene, resource)
 
 
 def _passes(scene: Scene, resource: str) -> bool:

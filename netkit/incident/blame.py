@@ -72,6 +72,9 @@ def _held_by(taken: Taken, resource: str) -> set[str]:
                 for each in one.get("Associations") or ()
                 if each.get("RouteTableAssociationId")
             }
+    for _, one in taken.snapshot.records("VpnConnections"):
+        if one.get("VpnConnectionId") == resource:
+            found |= {str(one[name]) for name in ("TransitGatewayId", "VpnGatewayId") if one.get(name)}
     for _, one in taken.snapshot.records("SecurityGroups"):
         if one.get("GroupId") == resource:
             rules = [*(one.get("IpPermissions") or ()), *(one.get("IpPermissionsEgress") or ())]

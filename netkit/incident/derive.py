@@ -9,6 +9,8 @@ from typing import Any
 from netkit.incident.atoms import Observation
 from netkit.incident.scene import Scene
 
+_EDGES = ("c-vpn-tunnel-down", "m-vpn-tunnel-down", "c-bgp-prefix-limit", "m-bgp-prefix-limit", "m-dx-down")
+
 
 def derive(scene: Scene, observations: Sequence[Observation]) -> Iterator[Observation]:
     """The path MTU's own atom: large segments are lost, or ICMP is refused, and something at the sender keeps "too big" away."""
@@ -20,6 +22,10 @@ def derive(scene: Scene, observations: Sequence[Observation]) -> Iterator[Observ
             "seen" if wrong else "seen-not",
             wrong[0].says if wrong else "routes keep to their own zone's endpoint",
         )
+    down = [one for one in observations if one.atom in _EDGES and one.state == "seen"] if scene.beyond else []
+    if scene.snapshots:
+        says = "; ".join(sorted({one.says for one in down})) if down else "no edge of the network is seen to be down"
+        yield Observation("c-edge-down", "", "seen" if down else "seen-not", says)
     seen = {one.atom: one for one in observations if one.state == "seen" and not one.subject}
     symptom = seen.get("p-large-lost") or seen.get("f-icmp-refused")
     if symptom is None or not scene.snapshots:

@@ -135,7 +135,8 @@ def _acl(scene: Scene, blocker: Blocker, before: Network | None, after: Network)
 
 
 def _nowhere(scene: Scene, blocker: Blocker, before: Network | None, after: Network) -> Iterator[Fault]:
-    yield "no-such-address", scene.question.destination, blocker.because
+    if not scene.destination.interfaces:
+        yield "no-such-address", scene.question.destination, blocker.because
 
 
 def _only_six(scene: Scene) -> bool:

@@ -220,30 +220,30 @@ def _firewall(scene: Scene, bad: list[Attempt]) -> Iterator[Observation]:
         name
         for network in scene.networks
         for one in network.endpoints.values()
-        if one.kind == "GatewayLoadBalancer"
+        if one.kind == "gatewayloadbalancer"
         for name in one.interfaces
     }
     if not ends or not bad:
         return
-    into = [one for one in bad if any(name in ends and direction == "ingress" for (name, _, direction) in one.events)]
-    out = [one for one in into if any(name in ends and direction == "egress" for (name, _, direction) in one.events)]
     if not any(scene.logged(one) for one in ends):
         yield Observation("f-stops-at-firewall", "", "could-not-see", "the firewall's endpoints are not logged")
-    elif len(into) >= _SHARE * len(bad) and len(out) <= (1 - _SHARE) * len(into):
-        yield Observation(
-            "f-stops-at-firewall",
-            "",
-            "seen",
-            f"{len(into)} of {len(bad)} failed connections go into the firewall's endpoint and not out of it",
-            when(into[0].start),
-        )
-    else:
-        yield Observation(
-            "f-stops-at-firewall",
-            "",
-            "seen-not",
-            f"{len(out)} of {len(into)} failed connections come out of the firewall's endpoint",
-        )
+        return
+    for way in ("request", "reply"):
+        into = [
+            one
+            for one in bad
+            if any(name in ends and (each, direction) == (way, "ingress") for name, each, direction in one.events)
+        ]
+        out = [
+            one
+            for one in into
+            if any(name in ends and (each, direction) == (way, "egress") for name, each, direction in one.events)
+        ]
+        if len(into) >= _SHARE * len(bad) and len(out) <= (1 - _SHARE) * len(into):
+            says = f"the {way}s of {len(into)} of {len(bad)} failed connections go into the firewall's endpoint and not out of it"
+            yield Observation("f-stops-at-firewall", "", "seen", says, when(into[0].start))
+            return
+    yield Observation("f-stops-at-firewall", "", "seen-not", "what goes into the firewall's endpoint comes out of it")
 
 
 def _reset(sides: frozenset[str]) -> Test:

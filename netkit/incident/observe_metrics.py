@@ -118,7 +118,6 @@ RULES = (
     Rule("stream-exceptions", "AWS/NetworkFirewall", "StreamExceptionPolicyPackets", ("FirewallName",), _above(0)),
     Rule("lb-targets-unhealthy", "AWS/ApplicationELB", "HealthyHostCount", ("TargetGroup",), _zero),
     Rule("lb-targets-unhealthy", "AWS/NetworkELB", "HealthyHostCount", ("TargetGroup",), _zero),
-    Rule("vpn-tunnel-down", "AWS/VPN", "TunnelState", ("VpnId", "TunnelIpAddress"), _zero),
     Rule("dx-down", "AWS/DX", "ConnectionState", ("ConnectionId",), _zero),
     Rule("dx-down", "AWS/DX", "VirtualInterfaceBgpStatus", ("VirtualInterfaceId",), _zero),
     Rule("dns-forwarding-fails", "AWS/Route53Resolver", "EndpointUnhealthyENICount", ("EndpointId",), _above(0)),
@@ -160,7 +159,38 @@ def observe(scene: Scene) -> Iterator[Observation]:
                 yield Observation(f"m-{rule.fault}", subject, "seen-not", f"{one.metric} as before", None, (table,))
     yield from _trickle(scene)
     yield from _one_way(scene)
+    yield from _tunnels(scene)
     yield from _prefixes(scene)
+
+
+def _tunnels(scene: Scene) -> Iterator[Observation]:
+    """VPN connections of which every tunnel is down at the end, or down again and again together. One tunnel of two down is no outage."""
+    held: dict[str, list[Series]] = {}
+    for one in series(scene):
+        if (one.namespace, one.metric) == ("AWS/VPN", "TunnelState") and one.points:
+            held.setdefault(one.of("VpnId", "TunnelIpAddress"), []).append(one)
+    for name, tunnels in sorted(held.items()):
+        low = [{at for at, value in one.points if value < 1} for one in tunnels]
+        together = sorted(set.intersection(*low))
+        ended = all(one.points[-1][1] < 1 for one in tunnels)
+        state = f"of {len(tunnels)} tunnels"
+        if len(together) >= 3 and ended:
+            yield Observation(
+                "m-vpn-tunnel-down", name, "seen", f"TunnelState is 0 {state}", together[0], ("AWS/VPN TunnelState",)
+            )
+        elif len(together) >= 3:
+            yield Observation(
+                "m-vpn-flaps",
+                name,
+                "seen",
+                f"TunnelState goes to 0 and back {state}, together",
+                together[0],
+                ("AWS/VPN TunnelState",),
+            )
+        else:
+            yield Observation(
+                "m-vpn-tunnel-down", name, "seen-not", f"a tunnel stays up {state}", None, ("AWS/VPN TunnelState",)
+            )
 
 
 def _one_way(scene: Scene) -> Iterator[Observation]:

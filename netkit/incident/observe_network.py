@@ -16,7 +16,7 @@ from netkit.incident.evidence import Taken
 from netkit.incident.scene import Scene
 from netkit.reach.engine.trace import trace
 from netkit.reach.network.firewall import DROP, Connection, judge
-from netkit.reach.network.network import network_of
+from netkit.reach.network.network import Network, network_of
 from netkit.reach.network.snapshot import Snapshot
 
 RULES_QUOTA = 60  # rules a direction a group, IPv4 and IPv6 apart (VPC User Guide, "Amazon VPC quotas")
@@ -46,6 +46,7 @@ def observe(scene: Scene) -> Iterator[Observation]:
         _names,
         _wrong_zone,
         _prefixes,
+        _no_way_home,
     ):
         for atom, subject, says in check(scene, taken):
             yield Observation(atom, subject, "seen", says, rests_on=stamp)
@@ -216,14 +217,15 @@ def _meet(taken: Taken, one: str, other: str) -> bool:
 def _appliance(scene: Scene, taken: Taken) -> Iterator[Said]:
     """Attachments of inspection VPCs on the path (VPCs with a firewall's endpoints) without appliance mode."""
     network = scene.networks[-1]
-    inspecting = {one.vpc for one in network.endpoints.values() if one.kind == "GatewayLoadBalancer"}
+    inspecting = {one.vpc for one in network.endpoints.values() if one.kind == "gatewayloadbalancer"}
     for one in network.attachments.values():
         if one.resource in inspecting and not one.appliance and one.id in scene.components:
             yield "c-tgw-appliance-mode-off", one.id, f"appliance mode of {one.id}, the inspection VPC's, is off"
 
 
 def _vpn(scene: Scene, taken: Taken) -> Iterator[Said]:
-    for _, one in taken.snapshot.records("VpnConnections"):
+    """VPN connections of which every tunnel is down, where an end is beyond AWS."""
+    for _, one in taken.snapshot.records("VpnConnections") if scene.beyond else ():
         tunnels = one.get("VgwTelemetry") or []
         if tunnels and all(str(each.get("Status")) == "DOWN" for each in tunnels):
             yield "c-vpn-tunnel-down", str(one.get("VpnConnectionId", "")), "every tunnel is DOWN"
@@ -259,27 +261,96 @@ def _firewall(scene: Scene, taken: Taken) -> Iterator[Said]:
 
 
 def _wrong_zone(scene: Scene, taken: Taken) -> Iterator[Said]:
-    """Route tables that send one zone's subnets to a firewall's endpoint of another zone."""
-    network = scene.networks[-1]
+    """Route tables that send one zone's subnets to a firewall's endpoint of another zone, or the two ways of a connection to two endpoints."""
+    network = network_of(taken.snapshot)
+    ends = {one.id: one for one in network.endpoints.values() if one.kind == "gatewayloadbalancer"}
     zone_of = {
-        one.id: {network.subnets[name].az for name in one.subnets if name in network.subnets}
-        for one in network.endpoints.values()
+        name: {network.subnets[each].az for each in one.subnets if each in network.subnets}
+        for name, one in ends.items()
     }
-    for table in network_of(taken.snapshot).tables.values():
+    for table in network.tables.values():
         zones = {network.subnets[name].az for name in table.subnets if name in network.subnets}
         for route in table.routes:
             there = zone_of.get(route.target, set())
-            if (
-                len(zones) == 1
-                and there
-                and not zones & there
-                and network.endpoints[route.target].kind == "GatewayLoadBalancer"
-            ):
+            if len(zones) == 1 and there and not zones & there:
                 yield (
                     "c-firewall-wrong-zone",
                     table.id,
                     f"{table.id} of {', '.join(zones)} sends {route.text} to {route.target} in {', '.join(sorted(there))}",
                 )
+    yield from _two_ways(scene, network, set(ends))
+
+
+def _two_ways(scene: Scene, network: Network, ends: set[str]) -> Iterator[Said]:
+    """The table of the source's subnet and that of the destination's name different endpoints for one connection."""
+    for one in sorted(scene.source.interfaces):
+        for other in sorted(scene.destination.interfaces):
+            there, back = (
+                _towards(network, one, scene.destination.addresses),
+                _towards(network, other, scene.source.addresses),
+            )
+            if there is None or back is None or there[1] == back[1] or not {there[1], back[1]} <= ends:
+                continue
+            before = network_of(scene.before.snapshot) if scene.before is not None else None
+            changed = [
+                name for name, target in (there, back) if before is not None and _names_other(before, name, target)
+            ]
+            says = f"{there[0]} sends the way there to {there[1]}, {back[0]} the way back to {back[1]}"
+            yield "c-firewall-wrong-zone", changed[0] if changed else back[0], says
+
+
+def _names_other(before: Network, table: str, target: str) -> bool:
+    """Whether a table did not name that target before."""
+    return table in before.tables and all(route.target != target for route in before.tables[table].routes)
+
+
+def _towards(network: Network, interface: str, addresses: frozenset[str]) -> tuple[str, str] | None:
+    """The table of an interface's subnet, and the target of the most specific route to the first of some addresses."""
+    held = network.interfaces.get(interface)
+    table = (network.table_of.get(held.subnet) or network.main_table.get(held.vpc)) if held else None
+    for text in sorted(addresses):
+        address = ipaddress.ip_address(text)
+        fits = [
+            (route.block[2] - route.block[1], route.target)
+            for route in (table.routes if table else ())
+            if route.block and route.block[0] == address.version and route.block[1] <= int(address) <= route.block[2]
+        ]
+        if table is not None and fits:
+            return table.id, min(fits)[1]
+    return None
+
+
+def _no_way_home(scene: Scene, taken: Taken) -> Iterator[Said]:
+    """Tables of a firewall's or NAT gateway's subnets in an inspection VPC that had a route back to the source's block and have none."""
+    if scene.before is None:
+        return
+    now, before = network_of(taken.snapshot), network_of(scene.before.snapshot)
+    inspecting = {one.vpc for one in now.endpoints.values() if one.kind == "gatewayloadbalancer"}
+    for table in now.tables.values():
+        if table.vpc not in inspecting or table.id not in before.tables:
+            continue
+        for text in sorted(scene.source.addresses | scene.destination.addresses):
+            was, is_ = _best(before, table.id, text), _best(now, table.id, text)
+            if was.startswith(("tgw-", "vpce-", "pcx-")) and not is_.startswith(("tgw-", "vpce-", "pcx-")):
+                yield (
+                    "c-inspection-no-return-route",
+                    table.id,
+                    f"{table.id} led to {text} by {was}, and now {'by ' + is_ if is_ else 'nowhere'}",
+                )
+
+
+def _best(network: Network, table: str, text: str) -> str:
+    """The target of the most specific active route of a table to an address, "" for none."""
+    address = ipaddress.ip_address(text)
+    fits = [
+        (route.block[2] - route.block[1], route.target)
+        for route in network.tables[table].routes
+        if route.block
+        and route.block[0] == address.version
+        and route.block[1] <= int(address) <= route.block[2]
+        and route.state != "blackhole"
+    ]
+    return min(fits)[1] if fits else ""
 
 
 VPN_ROUTES = {
@@ -290,7 +361,7 @@ VPN_ROUTES = {
 
 def _prefixes(scene: Scene, taken: Taken) -> Iterator[Said]:
     """VPN connections with a tunnel down whose accepted routes are near the quota."""
-    for _, one in taken.snapshot.records("VpnConnections"):
+    for _, one in taken.snapshot.records("VpnConnections") if scene.beyond else ():
         quota = next((most for member, most in VPN_ROUTES.items() if one.get(member)), 0)
         tunnels = one.get("VgwTelemetry") or []
         counts = [int(each.get("AcceptedRouteCount") or 0) for each in tunnels]

@@ -172,7 +172,7 @@ def _inspecting(scene: Scene) -> set[str]:
         one.id
         for network in scene.networks
         for one in network.endpoints.values()
-        if one.kind == "GatewayLoadBalancer" and set(one.interfaces) & there
+        if one.kind == "gatewayloadbalancer" and set(one.interfaces) & there
     }
     firewalls = set()
     for taken in scene.snapshots:

@@ -220,6 +220,17 @@ class Scene:
         return State(newest.time, newest.snapshot)
 
     @cached_property
+    def beyond(self) -> bool:
+        """Whether an end is a private address of no VPC in the snapshots: on-premises, by VPN or Direct Connect."""
+        blocks = [block for network in self.networks for vpc in network.vpcs.values() for block in vpc.blocks]
+        for text in self.source.addresses | self.destination.addresses:
+            address = ipaddress.ip_address(text)
+            inside = any(family == address.version and low <= int(address) <= high for family, low, high in blocks)
+            if not inside and not address.is_global:
+                return True
+        return False
+
+    @cached_property
     def components(self) -> frozenset[str]:
         """Everything that the question's packets pass, in any snapshot or in the flow logs: hops, their subnets, VPCs and hosts, and both ends."""
         found = set(
