@@ -132,7 +132,7 @@ def _ids_of(scene: Scene, name: str) -> set[str]:
         for balancer in network.balancers.values():
             if balancer.id.endswith(f"loadbalancer/{name}"):
                 found.add(balancer.id)
-                if name.startswith("app/"):
+                if name.startswith(("app/", "net/")):
                     found |= {
                         group.id
                         for group in network.target_groups.values()

@@ -7,7 +7,7 @@ that of the onset, and, of several, its own words (port, block, table) are those
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,43 +48,46 @@ def _beside(network: Network, resource: str) -> set[str]:
 
 
 def _held_by(taken: Taken, resource: str) -> set[str]:
-    """What hangs on an interface (its addresses' ids), on a route table (what its dead routes name, its associations), on a group (peerings in its rules)."""
-    found: set[str] = set()
-    for _, one in taken.snapshot.records("NetworkInterfaces"):
-        if one.get("NetworkInterfaceId") == resource:
-            pairs = [one, *(one.get("PrivateIpAddresses") or ())]
-            held = [pair.get("Association") or {} for pair in pairs]
-            found |= {
-                str(each.get(name))
-                for each in held
-                for name in ("AssociationId", "AllocationId", "PublicIp")
-                if each.get(name)
-            }
-    for _, one in taken.snapshot.records("Addresses"):
-        if one.get("NetworkInterfaceId") == resource:
-            found |= {str(one.get(name)) for name in ("AssociationId", "AllocationId", "PublicIp") if one.get(name)}
-    for _, one in taken.snapshot.records("RouteTables"):
-        if one.get("RouteTableId") == resource:
-            dead = [route for route in one.get("Routes") or () if route.get("State") == "blackhole"]
-            found |= {str(value) for route in dead for name, value in route.items() if name.endswith("Id") and value}
-            found |= {
-                str(each.get("RouteTableAssociationId"))
-                for each in one.get("Associations") or ()
-                if each.get("RouteTableAssociationId")
-            }
-    for _, one in taken.snapshot.records("VpnConnections"):
-        if one.get("VpnConnectionId") == resource:
-            found |= {str(one[name]) for name in ("TransitGatewayId", "VpnGatewayId") if one.get(name)}
-    for _, one in taken.snapshot.records("SecurityGroups"):
-        if one.get("GroupId") == resource:
-            rules = [*(one.get("IpPermissions") or ()), *(one.get("IpPermissionsEgress") or ())]
-            found |= {
-                str(pair["VpcPeeringConnectionId"])
-                for rule in rules
-                for pair in rule.get("UserIdGroupPairs") or ()
-                if pair.get("VpcPeeringConnectionId")
-            }
-    return found
+    """What hangs on an interface, a route table, a VPN connection, a group: the ids that a write may name instead."""
+    kind = next((table for prefix, table in _TABLES.items() if resource.startswith(prefix)), "")
+    rows = [one for _, one in taken.snapshot.records(kind) if resource in one.values()] if kind else []
+    found = {name for one in rows for name in _HANGS[kind](one)}
+    held = [one for _, one in taken.snapshot.records("Addresses") if one.get("NetworkInterfaceId") == resource]
+    return (
+        found | {str(one.get(name) or "") for one in held for name in ("AssociationId", "AllocationId", "PublicIp")}
+    ) - {""}
+
+
+def _of_interface(one: Mapping[str, Any]) -> Iterator[str]:
+    for pair in (one, *(one.get("PrivateIpAddresses") or ())):
+        yield from (
+            str((pair.get("Association") or {}).get(name) or "")
+            for name in ("AssociationId", "AllocationId", "PublicIp")
+        )
+
+
+def _of_table(one: Mapping[str, Any]) -> Iterator[str]:
+    """The targets of its dead routes, and its associations."""
+    for route in one.get("Routes") or ():
+        if route.get("State") == "blackhole":
+            yield from (str(value or "") for name, value in route.items() if name.endswith("Id"))
+    yield from (str(each.get("RouteTableAssociationId") or "") for each in one.get("Associations") or ())
+
+
+def _of_vpn(one: Mapping[str, Any]) -> Iterator[str]:
+    yield from (str(one.get(name) or "") for name in ("TransitGatewayId", "VpnGatewayId"))
+
+
+def _of_group(one: Mapping[str, Any]) -> Iterator[str]:
+    """The peerings that its rules name."""
+    for rule in (*(one.get("IpPermissions") or ()), *(one.get("IpPermissionsEgress") or ())):
+        yield from (str(pair.get("VpcPeeringConnectionId") or "") for pair in rule.get("UserIdGroupPairs") or ())
+
+
+_TABLES = {"eni-": "NetworkInterfaces", "rtb-": "RouteTables", "vpn-": "VpnConnections", "sg-": "SecurityGroups"}
+_HANGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "NetworkInterfaces": _of_interface, "RouteTables": _of_table, "VpnConnections": _of_vpn, "SecurityGroups": _of_group,
+}  # fmt: skip
 
 
 def _balanced(taken: Taken, resource: str) -> set[str]:
@@ -154,9 +157,13 @@ def change_of(scene: Scene, fault: Fault, resource: str, began: datetime | None)
 
 
 def _names(write: Write, ids: set[str]) -> bool:
-    return any(
-        one == name or one.startswith(f"{name}/") or name.startswith(f"{one}/") for one in write.ids for name in ids
-    )
+    """Whether a write names one of the ids, or a part of it: a listener's ARN begins as its balancer's, but for one word."""
+    pairs = [(one, name) for one in _plain(write.ids) for name in _plain(ids)]
+    return any(one == name or one.startswith(f"{name}/") or name.startswith(f"{one}/") for one, name in pairs)
+
+
+def _plain(ids: Iterable[str]) -> list[str]:
+    return [one.replace(":listener/", ":loadbalancer/") for one in ids]
 
 
 def _fits(write: Write, scene: Scene) -> int:

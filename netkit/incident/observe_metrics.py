@@ -98,6 +98,8 @@ RULES = (
     Rule("nat-idle-timeout", "AWS/NATGateway", "IdleTimeoutCount", ("NatGatewayId",), _jumps),
     Rule("nlb-ports-exhausted", "AWS/NetworkELB", "PortAllocationErrorCount", ("LoadBalancer",), _above(0)),
     Rule("nlb-idle-timeout", "AWS/NetworkELB", "TCP_ELB_Reset_Count", ("LoadBalancer",), _jumps),
+    Rule("nlb-source-port-collision", "AWS/NetworkELB", "TCP_Target_Reset_Count", ("LoadBalancer",), _jumps),
+    Rule("nlb-source-port-collision", "AWS/NetworkELB", "TCP_Client_Reset_Count", ("LoadBalancer",), _jumps),
     Rule("conntrack-allowance", "CWAgent", "ethtool_conntrack_allowance_exceeded", ("InstanceId",), _rises()),
     Rule("pps-allowance", "CWAgent", "ethtool_pps_allowance_exceeded", ("InstanceId",), _rises(3)),
     Rule("bandwidth-allowance", "CWAgent", "ethtool_bw_in_allowance_exceeded", ("InstanceId",), _rises(3)),
@@ -116,8 +118,6 @@ RULES = (
     Rule("firewall-drops", "AWS/NetworkFirewall", "DroppedPackets", ("FirewallName",), _above(0)),
     Rule("firewall-drops", "AWS/NetworkFirewall", "RejectedPackets", ("FirewallName",), _above(0)),
     Rule("stream-exceptions", "AWS/NetworkFirewall", "StreamExceptionPolicyPackets", ("FirewallName",), _above(0)),
-    Rule("lb-targets-unhealthy", "AWS/ApplicationELB", "HealthyHostCount", ("TargetGroup",), _zero),
-    Rule("lb-targets-unhealthy", "AWS/NetworkELB", "HealthyHostCount", ("TargetGroup",), _zero),
     Rule("dx-down", "AWS/DX", "ConnectionState", ("ConnectionId",), _zero),
     Rule("dx-down", "AWS/DX", "VirtualInterfaceBgpStatus", ("VirtualInterfaceId",), _zero),
     Rule("dns-forwarding-fails", "AWS/Route53Resolver", "EndpointUnhealthyENICount", ("EndpointId",), _above(0)),
@@ -159,6 +159,7 @@ def observe(scene: Scene) -> Iterator[Observation]:
                 yield Observation(f"m-{rule.fault}", subject, "seen-not", f"{one.metric} as before", None, (table,))
     yield from _trickle(scene)
     yield from _one_way(scene)
+    yield from _healthy(scene)
     yield from _tunnels(scene)
     yield from _prefixes(scene)
 
@@ -190,6 +191,37 @@ def _tunnels(scene: Scene) -> Iterator[Observation]:
         else:
             yield Observation(
                 "m-vpn-tunnel-down", name, "seen-not", f"a tunnel stays up {state}", None, ("AWS/VPN TunnelState",)
+            )
+
+
+def _healthy(scene: Scene) -> Iterator[Observation]:
+    """Target groups without a healthy host: in every zone, or in one zone while another has some."""
+    held: dict[str, list[Series]] = {}
+    for one in series(scene):
+        if one.metric == "HealthyHostCount" and one.of("TargetGroup") and one.points:
+            held.setdefault(one.of("TargetGroup"), []).append(one)
+    for name, counts in sorted(held.items()):
+        zones = [one for one in counts if one.of("AvailabilityZone")]
+        whole = [one for one in counts if not one.of("AvailabilityZone")] or zones
+        empty = [(one, found) for one in zones if (found := _zero(one))]
+        if all(_zero(one) for one in whole):
+            first = min(found[1] for one in whole if (found := _zero(one)))
+            yield Observation(
+                "m-lb-targets-unhealthy", name, "seen", "HealthyHostCount is 0", first, ("HealthyHostCount",)
+            )
+        else:
+            yield Observation(
+                "m-lb-targets-unhealthy", name, "seen-not", "HealthyHostCount is above 0", None, ("HealthyHostCount",)
+            )
+        if empty and len(empty) < len(zones):
+            words = ", ".join(one.of("AvailabilityZone") for one, _ in empty)
+            yield Observation(
+                "m-nlb-zone-without-target",
+                name,
+                "seen",
+                f"HealthyHostCount is 0 in {words} alone",
+                empty[0][1][1],
+                ("HealthyHostCount",),
             )
 
 

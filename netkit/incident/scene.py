@@ -535,7 +535,7 @@ def _filters_of(network: Network, subnet: str) -> set[str]:
 
 
 def _interfaces(end: End) -> list[Interface]:
-    return [end.interface] if end.interface is not None else list(end.choices)
+    return list(dict.fromkeys([*([end.interface] if end.interface is not None else []), *end.choices]))
 
 
 def _addresses(one: Interface) -> set[str]:
