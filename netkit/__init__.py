@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netkit import cloudwatch, flowlogs, incident, mirror, reach, show
     from netkit.core import errors
     from netkit.core.errors import NetkitError
+    from netkit.core.look import Folded
     from netkit.core.model import Coverage, Finding, Flow, Hop, Verdict, Window
     from netkit.core.plan import Plan
     from netkit.core.session import Session, connect, may_call
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "NetkitError": "netkit.core.errors",
+    "Folded": "netkit.core.look",
     **dict.fromkeys(("Coverage", "Finding", "Flow", "Hop", "Verdict", "Window"), "netkit.core.model"),
     **dict.fromkeys(("Run", "begin", "publish"), "netkit.runs.notebook"),
     "Plan": "netkit.core.plan",
@@ -34,7 +36,7 @@ _MODULES = {name: f"netkit.{name}" for name in ("cloudwatch", "flowlogs", "incid
 }
 
 __all__ = [
-    "Coverage", "Finding", "Flow", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "cloudwatch", "connect", "errors", "flowlogs", "incident",
+    "Coverage", "Finding", "Flow", "Folded", "Hop", "NetkitError", "Plan", "Run", "Session", "Verdict", "Window", "begin", "cloudwatch", "connect", "errors", "flowlogs", "incident",
     "may_call", "mirror", "publish", "reach", "show",
 ]  # fmt: skip
 

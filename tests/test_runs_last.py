@@ -6,11 +6,13 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 from test_show_tables import found
 
+from netkit.core.tables import frame_html
 from netkit.runs.last import COLUMNS, last_runs
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -37,6 +39,23 @@ def test_the_newest_run_comes_first_with_its_worst_finding(tmp_path: Path) -> No
     ]  # fmt: skip
     assert frame["worst"].iloc[-1] == "T-HIGH claim"
     assert list(last_runs(tmp_path, most=1)["run"]) == ["d/e"]
+
+
+@pytest.mark.parametrize("name", ["21_flow-2026", 'a run\'s <b> & "name"', "d/e"])
+def test_a_run_links_to_its_report_from_the_notebooks_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    for run, report in ((name, "report.html"), ("without", "other.html")):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "params.json").write_text("{}")
+        (tmp_path / "runs" / run / report).write_text("<p>")
+    frame = last_runs(tmp_path / "runs")
+    links = re.findall(r"<a class='i' href='([^'<>\"]*)'>open</a>", frame_html(frame))
+    assert len(links) == 1
+    assert Path(unquote(links[0])).resolve() == tmp_path / "runs" / name / "report.html"
+    assert list(frame.loc[frame["run"] == "without", "report"]) == [None]
 
 
 @pytest.mark.parametrize("folder", ["none", "empty"])

@@ -173,7 +173,7 @@ def test_findings_of_one_event_are_one_the_cause_first() -> None:
     [
         ([("refuted", "high")], "Clear: nothing wrong was found"),
         ([("refuted", "high"), ("inconclusive", "low")], "Open: 1 could not be decided"),
-        ([("confirmed", "info")], "Nothing is wrong here"),
+        ([("confirmed", "info")], "Nothing to act on was found"),
         ([("confirmed", "info"), ("confirmed", "low")], "1 found, the worst is low"),
     ],
 )

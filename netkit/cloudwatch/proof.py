@@ -279,7 +279,7 @@ def agent_findings(found: pd.DataFrame, window: Window, coverage: Sequence[Cover
         if len(gone) == len(rows):
             since = rows["last"].max()
             title = f"{instance} sends no metric" + ("" if pd.isna(since) else f" since {since:%Y-%m-%d %H:%MZ}")
-            silent.append(_finding("CW-AGENT-SILENT", "confirmed", "high", str(instance), title, sorted(gone["cause"].unique())[:3], window, coverage))  # fmt: skip
+            silent.append(_finding("CW-AGENT-SILENT", "confirmed", "high", str(instance), title, sorted(gone["cause"].unique())[:3], window, coverage, f"silent {instance}"))  # fmt: skip
         elif len(gone):
             title = f"{instance} sends {len(rows) - len(gone)} of {len(rows)} metrics; {', '.join(gone['metric'].head(4))} are missing"
             silent.append(_finding("CW-AGENT-SILENT", "confirmed", "medium", str(instance), title, sorted(gone["cause"].unique())[:3], window, coverage))  # fmt: skip
@@ -298,7 +298,11 @@ def log_findings(logs: pd.DataFrame, window: Window, coverage: Sequence[Coverage
     for group, rows in missing.groupby("group", sort=False):
         title = f"{len(rows)} of {logs['group'].eq(group).sum()} hosts have no events in {group}"
         evidence = [f"{row.instance_id} {row.source}: {row.cause}" for row in rows.head(4).itertuples()]
-        findings.append(_finding("CW-LOG-SILENT", "confirmed", "medium", str(group), title, evidence, window, coverage))
+        hosts = rows["instance_id"].unique()
+        event = f"silent {hosts[0]}" if len(hosts) == 1 else ""
+        findings.append(
+            _finding("CW-LOG-SILENT", "confirmed", "medium", str(group), title, evidence, window, coverage, event)
+        )
     if not findings and len(logs) and not logs["state"].eq("unknown").all():
         title = f"Every log file of the configuration has its stream: {len(logs)}"
         findings.append(_finding("CW-LOG-SILENT", "refuted", "info", ", ".join(sorted(logs["group"].unique())[:3]), title, [f"last event {logs['last'].max():%Y-%m-%d %H:%MZ}"], window, coverage))  # fmt: skip
@@ -402,10 +406,11 @@ def _words(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _finding(
-    code: str, status: Status, severity: Severity, subject: str, title: str, evidence: Sequence[str], window: Window, coverage: Sequence[Coverage]
+    code: str, status: Status, severity: Severity, subject: str, title: str, evidence: Sequence[str], window: Window, coverage: Sequence[Coverage],
+    event: str = "",
 ) -> Finding:  # fmt: skip
     limits = ("CloudWatch may show a point some minutes late, and a metric's name after up to 15 minutes.",)
-    seen = {"window": str(window), "seen": list(evidence)}
+    seen: dict[str, Any] = {"window": str(window), "seen": list(evidence)} | ({"event": event} if event else {})
     step = _NEXT[code] if status == "confirmed" else ""
     return Finding(code, status, severity, (subject,), f"{title}.", seen, limits, tuple(coverage), step)
 
@@ -414,9 +419,9 @@ _NEXT = {
     "CW-AGENT-CONFIG": "Mend the configuration where the evidence names it, and give it to the agents again (plan agent, with replace).",
     "CW-AGENT-SILENT": "On the host: amazon-cloudwatch-agent-ctl -a status, then the end of /opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log.",
     "CW-LOG-SILENT": "Look whether the file is there and may be read by the agent's user; the agent's own log names what it could not open.",
-    "CW-ALARM-FIRING": "Look at the error lines and points behind it below, then at the flow log of that host (notebook 21).",
+    "CW-ALARM-FIRING": "Look at its points and the error lines behind it (An alarm's life), then at the flow log of that host (notebook 21).",
     "CW-DIMENSION-MISMATCH": "Mend the agent's configuration (append_dimensions), or make the alarm on the dimensions that are sent.",
     "CW-ALARM-NO-DATA": "Look whether the metric is sent at all, and whether the alarm's period is not shorter than the metric's.",
     "CW-ALARM-MUTE": "Give the alarm an SNS topic, or take the alarm away.",
-    "CW-METRIC-UNALARMED": "Apply the plan of proposed alarms below, after holding it against past data.",
+    "CW-METRIC-UNALARMED": "Apply the plan of proposed alarms, after holding it against past data.",
 }

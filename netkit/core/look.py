@@ -7,9 +7,16 @@ Colours of text and ground are pairs in PAIRS, so that a test can compute their 
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from netkit.core.errors import redact
 from netkit.core.text import escaped
 
 IGNORE = "mathjax_ignore tex2jax_ignore"
+# plotly's own word for it: a figure's titles, labels and hovers hold names of others, and a name may hold two `$`.
+UNTYPESET = {"typesetMath": False}
 # What a badge says -> its ground; the text on it is white. Each has a mark too, so that nothing is said by colour alone.
 BADGES = {
     "critical": "#7b1fa2",
@@ -58,7 +65,7 @@ RULES = (
     ".nk.nk tr{background:none}.nk.nk td,.nk.nk th{text-align:left;vertical-align:top;padding:4px 10px 4px 0;border:none;"
     "border-bottom:1px solid rgba(128,140,150,.35);white-space:normal;line-height:1.4;max-width:46em}"
     ".nk.nk thead th{position:sticky;top:0;z-index:1;background:var(--nk-head);color:var(--nk-ink);padding-left:6px;white-space:nowrap;font-weight:600}"
-    ".nk.nk td{padding-left:6px}.nk.nk td.n,.nk.nk th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    ".nk.nk td{padding-left:6px}.nk.nk td.n,.nk.nk th.n{text-align:right;font-variant-numeric:tabular-nums}.nk.nk td.n{white-space:nowrap}.nk.nk thead th.n{white-space:normal}"
     ".nk.nk td.w{min-width:17em}.nk.nk td.c{min-width:15em}.nk.nk .i{white-space:nowrap}.nk.nk .faint{color:var(--nk-faint)}"
     ".nk.nk p{margin:4px 0}.nk.nk ul{margin:2px 0;padding-left:1.4em}"
     ".nk.nk details{margin:2px 0}.nk.nk summary{cursor:pointer;color:inherit}"
@@ -96,6 +103,27 @@ def badge(kind: str, words: str) -> str:
 def command(text: str) -> str:
     """A command in a block that copies whole: a click marks all of it, and a button copies it."""
     return f"<div class='cmd'><button type='button' onclick=\"{_COPY}\">copy</button><pre>{escaped(text)}</pre></div>"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A long text under its title, folded away until it is clicked; what is not text stands as JSON. Printed, the text itself."""
+
+    title: str
+    held: Any
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self.held if isinstance(self.held, str) else json.dumps(self.held, indent=2, default=str)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        lines = f"{len(self.text.splitlines()):,} lines"
+        head = f"<summary>{escaped(self.title)} <span class='faint'>({lines})</span></summary>"
+        return block(f"<details>{head}{command(redact(self.text))}</details>")
 
 
 def is_command(text: str) -> bool:

@@ -303,6 +303,8 @@ class Unknown:
 
 
 VERDICTS = ("REACHABLE", "NOT_REACHABLE", "UNKNOWN")
+# How the why of an unknown begins where nobody was asked; shown as that, not as UNKNOWN.
+NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
@@ -344,7 +346,7 @@ class Verdict:
     def question(self) -> str:
         """What was asked, in words."""
         service = f"{self.protocol}/{self.port}" if self.port else self.protocol
-        return f"{self.source} to {self.destination}, {service}"
+        return f"{self.source} to {self.destination}" + (f", {service}" if service else "")
 
     def __str__(self) -> str:
         lines = [f"{self.status}: {self.question}"]
@@ -353,10 +355,11 @@ class Verdict:
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
     def _repr_html_(self) -> str:
+        asked = not self.unknowns or not all(one.why.startswith(NOT_ASKED) for one in self.unknowns)
         return (
-            f"<p><b>{self.status.replace('_', ' ')}</b> {escaped(self.question)}</p>"
+            f"<p><b>{self.status.replace('_', ' ') if asked else NOT_ASKED}</b> {escaped(self.question)}</p>"
             + list_html("Blocked by", self.blockers)
-            + list_html("Unknown", self.unknowns)
+            + list_html("Unknown" if asked else "Why", self.unknowns)
             + list_html("Note", self.notes)
         )
 

@@ -136,7 +136,7 @@ def aws_errors(operation: str) -> Iterator[None]:
 
 def _translated(error: ClientError, operation: str) -> AwsError:
     code = error.response.get("Error", {}).get("Code", "Unknown")
-    message = error.response.get("Error", {}).get("Message", "")
+    message = _in_words(error.response.get("Error", {}).get("Message", ""))
     if code in _DENIED or code.startswith("AccessDenied"):
         return AccessError(
             f"AWS denied {operation} ({code}): {message}",
@@ -150,6 +150,14 @@ def _translated(error: ClientError, operation: str) -> AwsError:
             hint="sign in again, as aws sso login",
         )
     return AwsError(f"AWS refused {operation} ({code}): {message}", subject=operation)
+
+
+def _in_words(message: str) -> str:
+    """An error's message; of a web page, as a proxy or a gateway answers, its title."""
+    if not message.lstrip().startswith("<"):
+        return message
+    title = re.search(r"<title>([^<]{1,200})", message, re.IGNORECASE)
+    return f"a web page, {title[1].strip()}" if title else "a web page, not AWS's answer"
 
 
 def error_code(error: BaseException) -> str:

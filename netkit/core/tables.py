@@ -1,10 +1,11 @@
 """A frame as people read it, in HTML: times and units in words, protocols by name, ids whole, text left, wide and long ones in a box.
 
-Three ways were tried in JupyterLab 4.6, its dark theme and a report, with the network off. pandas' own HTML: in JupyterLab's
-fixed layout a column of commands makes rows of 330 px and breaks ids. great_tables 1.1: a white card of its own in the dark
-theme, and needs a package of 10 MB (with another of 36 MB) for what stands below in one file. itables 2.9: sorts and filters,
-by a script of 0.6 MB in the notebook and in each page, which an untrusted notebook and a report that runs no script of its
-cells do not show at all. So: plain HTML, no script; whoever wants to sort has the frame.
+Three other ways were looked at on 2026-11-28 in JupyterLab 4.6 at 1280 px in its dark theme, and in a report, both with no
+network. pandas' own HTML (3.0): ids broken over two lines, sentences and commands cut off after fifty signs. great_tables 1.1:
+in the dark theme a white head over dark grey words on black, `${a} x ${b}` typeset as mathematics, ids broken. itables 2.9:
+sorts and filters, by a script of 0.97 MB in the notebook; in the dark theme its head was white on white and each row one line
+to scroll; the report, which runs no script of a cell, stays at "Loading ITables". So: plain HTML, no script; whoever wants to
+sort has the frame.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import math
 import numbers
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -50,14 +53,26 @@ _VERDICTS = {
 }
 # Ids, names with a hyphen, addresses and times inside a sentence are never broken over lines.
 _WHOLE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*|(?<!\S)(?=\S{5,60}(?!\S))\S*(?:-\w|\d\.\d)\S*")
+_ISO = re.compile(r"(?<![\w-])(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z)(?!\w)")
 _BREAK = re.compile(r"(?<=[:/,=_])")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that opens a file: its words, and the file's path from where the page stands."""
+
+    words: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.words
 
 
 def frame_html(frame: pd.DataFrame, *, most: int = MOST) -> str:
     """The frame as a block of HTML: the first `most` rows, a heading for each column, and what was left out in a line.
 
     Names say how a column is read: bytes, `_s` (seconds), `_usd`, first_seen and the like (times), protocol, port, command.
-    A column that says the same in every row of a table of nine and more columns, or nothing at all, goes into that line.
+    A column that says nothing goes into that line, and of a wide table one that says the same in every row.
     """
     some = frame.head(most)
     if some.index.name or not pd.api.types.is_integer_dtype(some.index):
@@ -94,11 +109,12 @@ def _folded(names: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[lis
     rows = len(columns[0]) if columns else 0
     if rows == 0 or len(names) < 5:
         return places, []
+    wide = len(names) > (6 if rows > 3 else 12)  # of two rows a reader sees at once what is the same
     empty = [(place, name) for place, name in places if all(one in ("", _NONE) for one in columns[place])]
     same = [
         (place, name)
         for place, name in places
-        if rows > 1 and len(names) > 8 and (place, name) not in empty and len(set(columns[place])) == 1
+        if rows > 1 and wide and (place, name) not in empty and len(set(columns[place])) == 1
     ]
     if len(empty) + len(same) >= len(names):
         return places, []
@@ -121,6 +137,8 @@ def _class(name: str, cells: Iterable[str]) -> str:
 
 def heading(name: str) -> str:
     """A column's name in words: first_seen -> first seen, aggregation_s -> aggregation, monthly_usd -> monthly cost."""
+    if name == "seconds":
+        return "duration"
     words = re.sub(r"_(s|seconds|ms|us)$", "", name)
     words = re.sub(r"(_cost)?_usd$", "_cost", words) if words != "cost_usd" else "cost"
     return words.replace("_", " ").strip()
@@ -128,6 +146,8 @@ def heading(name: str) -> str:
 
 def cell(value: Any, name: str = "") -> str:
     """One value as HTML, read as the column's name says. Others' words are escaped."""
+    if isinstance(value, Link):
+        return f"<a class='i' href='{quote(value.path)}'>{escaped(redact(value.words))}</a>" if value.path else _NONE
     if isinstance(value, Mapping):
         return prose(", ".join(f"{key}={one}" for key, one in value.items())) if value else _NONE
     if isinstance(value, list | tuple | set | frozenset) or type(value).__name__ == "ndarray":
@@ -167,8 +187,11 @@ def _text(text: str, name: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Words in HTML, with ids and addresses whole; one long word without blanks may break behind a colon, slash or comma."""
-    text = redact(text)
+    """Words in HTML, with ids and addresses whole; one long word without blanks may break behind a colon, slash or comma.
+
+    Times of ISO 8601 read as in the tables: 2026-11-19T09:41:00Z is 2026-11-19 09:41:00Z.
+    """
+    text = _ISO.sub(r"\1 \2", redact(text))
     if " " not in text and len(text) > (44 if "_" not in text else 30):
         return "<wbr>".join(f"<span class='i'>{escaped(part)}</span>" for part in _BREAK.split(text))
     if len(text) <= 28:

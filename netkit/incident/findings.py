@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from netkit.core.model import Coverage, Finding, Severity, Status
@@ -40,7 +41,20 @@ _LIMITS = (
 
 
 def findings(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observation]) -> list[Finding]:
-    """INCIDENT-CAUSE for each ranked cause, or INCIDENT-NOT-NETWORK, or INCIDENT-UNKNOWN; then INCIDENT-CONTRADICTION and INCIDENT-NEXT."""
+    """INCIDENT-CAUSE for each ranked cause, or INCIDENT-NOT-NETWORK, or INCIDENT-UNKNOWN; then INCIDENT-CONTRADICTION and INCIDENT-NEXT.
+
+    They tell of one event, but for a second cause that is proved too: that is another.
+    """
+    made = _found(scene, rows, observations)
+    return [
+        replace(one, evidence={**one.evidence, "event": "incident"})
+        if number == 0 or one.status != "confirmed"
+        else one
+        for number, one in enumerate(made)
+    ]
+
+
+def _found(scene: Scene, rows: Sequence[Ranked], observations: Sequence[Observation]) -> list[Finding]:
     causes = [row for row in rows if row.hypothesis.fault != NOT_THE_NETWORK and row.decided and row.points > 0]
     healthy = next(row for row in rows if row.hypothesis.fault == NOT_THE_NETWORK)
     made = [_cause(scene, row, number) for number, row in enumerate(causes, start=1)]
@@ -82,7 +96,7 @@ def _cause(scene: Scene, row: Ranked, number: int) -> Finding:
 
 def _step(row: Ranked) -> str:
     words = {
-        "proved": "Undo the change, or make the fix below.",
+        "proved": "Undo the change, or make the smallest one that opens the way: notebook 40 proves it, and applies it.",
         "likely": "Look at the resource, then fix it.",
         "open": "Measure what parts it from the next cause.",
     }

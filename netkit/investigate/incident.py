@@ -216,6 +216,7 @@ def fix(found: Answer) -> pd.DataFrame:
             destination=asked.destination,
             protocol=asked.protocol,
             port=asked.port or None,
+            vpc=asked.vpc,
         )
     except InputError:
         return pd.DataFrame(columns=list(CHANGE_COLUMNS))

@@ -10,12 +10,12 @@ import pandas as pd
 
 from netkit.core.commandline import teardown_command
 from netkit.core.errors import AccessError, BudgetError, InputError
-from netkit.core.model import Finding, Unknown, Verdict
+from netkit.core.model import NOT_ASKED, Finding, Unknown, Verdict
 from netkit.core.packets import blocks
 from netkit.core.plan import Plan
 from netkit.core.session import Session, connect
 from netkit.reach.analyzer.answers import compare_finding, verdict_of
-from netkit.reach.change.fixes import CHANGE_COLUMNS, OPENS_COLUMNS, Fix, changes_frame, opens_frame
+from netkit.reach.change.fixes import OPENS_COLUMNS, Fix, opens_frame
 from netkit.reach.change.remedy import plan_fix, verify
 from netkit.reach.engine.exposure import exposure
 from netkit.reach.engine.intents import check_intents, load_intents
@@ -138,11 +138,6 @@ def proof(verdict: Verdict, fixes: Sequence[Fix], applied: Verdict | None) -> Ve
     return fixes[0].proof if fixes else verdict
 
 
-def fix_changes(fixes: Sequence[Fix]) -> pd.DataFrame:
-    """The changes of the best fix, in order (fixes.changes_frame); no rows where there is none."""
-    return changes_frame(fixes[0]) if fixes else pd.DataFrame(columns=list(CHANGE_COLUMNS))
-
-
 def fix_opens(fixes: Sequence[Fix]) -> pd.DataFrame:
     """What the best fix opens, the path that it is for first (fixes.opens_frame); no rows where there is none."""
     return opens_frame(fixes[0]) if fixes else pd.DataFrame(columns=list(OPENS_COLUMNS))
@@ -194,7 +189,6 @@ def next_step(fixes: Sequence[Fix]) -> str:
 # --- AWS's own analyzer
 
 ANALYZER = "AWS's analyzer"
-_NOT_ASKED = "not asked"
 
 
 def analyzer_plan(
@@ -305,7 +299,7 @@ def analyzer_verdict(run: Run, plan: Plan | str, *, analyzer: bool) -> Verdict:
     """
     if isinstance(plan, str) or not analyzer:
         source, _, destination = ("", "", "") if isinstance(plan, str) else plan.steps[0].name.partition(" to ")
-        why = f"cannot be asked: {plan}" if isinstance(plan, str) and analyzer else f"{_NOT_ASKED}: analyzer is false"
+        why = f"cannot be asked: {plan}" if isinstance(plan, str) and analyzer else f"{NOT_ASKED}: analyzer is false"
         return Verdict("UNKNOWN", source, destination, "", unknowns=[Unknown(ANALYZER, why)], origin=ANALYZER)
     plan.apply(armed=True)
     path, analysis = asked(plan)
@@ -315,7 +309,7 @@ def analyzer_verdict(run: Run, plan: Plan | str, *, analyzer: bool) -> Verdict:
 
 def analyzer_findings(theirs: Verdict, ours: Verdict, snapshot: Snapshot) -> list[Finding]:
     """REACH-ANALYZER-DISAGREES (answers.compare_finding), or nothing where AWS was not asked."""
-    if any(one.why.startswith(_NOT_ASKED) for one in theirs.unknowns):
+    if any(one.why.startswith(NOT_ASKED) for one in theirs.unknowns):
         return []
     return [compare_finding(ours, theirs, rests_on(ours, snapshot))]
 

@@ -7,7 +7,8 @@ take both, nothing is cut, and the byte streams have no holes. Flow logs and Clo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,6 +82,7 @@ def verify(
     found = [one for check in (*checks, _skipped, _damaged) for one in check(look)]
     if look.seen and not any(one.status == "confirmed" and one.at_least("low") for one in found):
         found.append(_as_configured(look, found))
+    found = _told_by_skipped(found)
     weight = {"confirmed": 0, "inconclusive": 1, "refuted": 2}
     ranks = ("critical", "high", "medium", "low", "info")
     return sorted(found, key=lambda one: (weight[one.status], ranks.index(one.severity)))
@@ -483,6 +485,22 @@ def _skipped(look: Look) -> Iterator[Finding]:
             evidence, status="refuted",
             limits=limits,
         )  # fmt: skip
+
+
+def _told_by_skipped(found: Sequence[Finding]) -> list[Finding]:
+    """MIRROR-SKIPPED explains the loss and the lack beside the flow log where they are no more than what was skipped."""
+    skipped = next((one for one in found if one.code == "MIRROR-SKIPPED" and one.status == "confirmed"), None)
+    if skipped is None:
+        return list(found)
+    most = {"MIRROR-LOSS": ("bytes", "bytes_skipped"), "MIRROR-FLOW-LOG": ("packets_lacking", "packets_skipped")}
+    within = [
+        one.code
+        for one in found
+        if one.code in most and one.status == "confirmed"
+        if 0 < one.evidence.get(most[one.code][0], 0) <= skipped.evidence[most[one.code][1]]
+    ]
+    told = replace(skipped, evidence={**skipped.evidence, "explains": within}) if within else skipped
+    return [told if one is skipped else one for one in found]
 
 
 def _damaged(look: Look) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def _event(one: Finding, explained: dict[str, Any]) -> Any:
 
 def headline(findings: Sequence[Finding]) -> str:
     """The answer in a line: how many things were found and how bad the worst is, or that all is clear, or what is open."""
-    found = [held[0] for held in events(findings)]
+    found = [min(held, key=_rank) for held in events(findings)]
     trouble = [one for one in found if _rank(one)[0] == 0]
     doubts = [one for one in found if one.status == "inconclusive"]
     also = f"; {len(doubts)} could not be decided" if doubts else ""
@@ -65,9 +65,8 @@ def headline(findings: Sequence[Finding]) -> str:
         return f"{len(trouble)} found, the worst is {trouble[0].severity}{also}"
     if doubts:
         return f"Open: {len(doubts)} could not be decided"
-    return (
-        "Clear: nothing wrong was found" if any(one.status == "refuted" for one in found) else "Nothing is wrong here"
-    )
+    clear = any(one.status == "refuted" for one in found)
+    return "Clear: nothing wrong was found" if clear else "Nothing to act on was found"
 
 
 def answer_html(findings: Sequence[Finding]) -> str:
@@ -135,29 +134,34 @@ def _since(one: Finding) -> str:
 def _time(value: Any) -> str:
     if isinstance(value, int | float):
         return moment(pd.Timestamp(datetime.fromtimestamp(value, UTC)))
-    return escaped(str(value))
+    return prose(str(value))
 
 
 def _sure(one: Finding) -> str:
     """How sure: the standing that an incident's evidence gives, else the status, and what it rests on."""
     standing = str(one.evidence.get("standing") or _STATUS[one.status])
-    rests = [f"{row.table} ({row.state}, {row.rows:,} rows)" for row in one.coverage]
+    rests = [f"{row.table} ({row.state}{f', {row.rows:,} rows' if row.rows else ''})" for row in one.coverage]
     more = f" and {len(rests) - 3} more" if len(rests) > 3 else ""
     return escaped(f"How sure: {standing}" + (f", resting on {', '.join(rests[:3])}{more}" if rests else ""))
 
 
 def findings_html(findings: Sequence[Finding]) -> str:
     """The findings as an HTML table, worst first."""
-    rows = "".join(_row(one) for one in worst_first(findings))
+    said: set[str] = set()
+    rows = "".join(_row(one, said) for one in worst_first(findings))
     head = "<tr><th>finding</th><th>what</th><th>next</th></tr>"
     return block(f"<table class='nk-findings'><thead>{head}</thead><tbody>{rows}</tbody></table>")
 
 
-def _row(one: Finding) -> str:
+def _row(one: Finding, said: set[str]) -> str:
+    """A finding's row. said: the next steps of the rows above, which are not said twice."""
     subject = ", ".join(cell(name) for name in one.subject[:4]) + (" …" if len(one.subject) > 4 else "")
     limits = "".join(f"<li>{_words(text)}</li>" for text in one.limits)
     known = f"<details><summary class='faint'>limits</summary><ul>{limits}</ul></details>" if limits else ""
+    again = one.next_step in said
+    said.add(one.next_step)
+    following = "<span class='faint'>the same as above</span>" if again else step(one.next_step)
     return (
         f"<tr><td>{status_badge(one)}<br><b class='i'>{escaped(one.code)}</b><br><span class='faint'>{subject}</span></td>"
-        f"<td class='w'>{_words(one.claim)}{known}</td><td class='w'>{step(one.next_step) if one.next_step else ''}</td></tr>"
+        f"<td class='w'>{_words(one.claim)}{known}</td><td class='w'>{following if one.next_step else ''}</td></tr>"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.core.errors import InputError
+from netkit.core.tables import Link
 from netkit.runs.answer import headline, worst_first
 from netkit.runs.runbook import finding_from
 
@@ -17,8 +19,9 @@ COLUMNS = ("when", "run", "answer", "worst", "report")
 
 
 def last_runs(folder: Path, *, most: int = 10) -> pd.DataFrame:
-    """The newest runs first: COLUMNS; when in UTC, run and report are paths below `folder`, worst is the worst finding's claim.
+    """The newest runs first: COLUMNS; when in UTC, run is a path below `folder`, worst the worst finding's claim, report a link.
 
+    A link goes from the kernel's folder, which in JupyterLab is the notebook's; a run without a report has none.
     A run whose findings cannot be read is listed with that for an answer; a run that failed left none, and is told by its report.
     """
     kept = [path.parent for path in folder.glob("**/params.json")] if folder.is_dir() else []
@@ -30,7 +33,8 @@ def _row(folder: Path, run: Path) -> tuple[Any, ...]:
     answer, worst = _found(run / "findings.json")
     report = run / "report.html"
     when = datetime.fromtimestamp(int((run / "params.json").stat().st_mtime), UTC)
-    return when, str(run.relative_to(folder)), answer, worst, str(report.relative_to(folder)) if report.exists() else ""
+    link = Link("open", os.path.relpath(report)) if report.exists() else None
+    return when, str(run.relative_to(folder)), answer, worst, link
 
 
 def _found(file: Path) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.core.errors import FindingError, NetkitError, redact
-from netkit.core.look import IGNORE, block
+from netkit.core.look import IGNORE, UNTYPESET, block
 from netkit.core.model import Finding, Window
 from netkit.core.session import Session, connect
 from netkit.core.tables import frame_html
@@ -165,6 +165,7 @@ def _figures() -> None:
         import plotly.io
 
         plotly.io.renderers.default = "plotly_mimetype"
+        plotly.io.renderers["plotly_mimetype"].config = UNTYPESET
 
 
 def _for_people() -> None:

@@ -15,6 +15,8 @@ from netkit.show.plots import GREY, REJECT, _figure, nothing
 
 _STATES = {"arrived": "#009E73", "unnamed": "#CC79A7", "quiet": "#56B4E9", "unknown": GREY, "stopped": "#E69F00", "missing": REJECT}  # fmt: skip
 _ORDER = tuple(_STATES)
+_MARKS = {"arrived": "✓", "unnamed": "✓ no id", "quiet": "○", "unknown": "?", "stopped": "■", "missing": "✗"}
+INK = "#111111"  # on every state's ground 4.5 and more
 _WORDS = {
     "arrived": "arrives", "unnamed": "arrives without InstanceId", "quiet": "log is quiet", "unknown": "not known", "stopped": "stopped",
     "missing": "never came",
@@ -39,16 +41,17 @@ def arrival_grid(
     whats, hosts = list(dict.fromkeys(cells["what"])), list(dict.fromkeys(cells["instance_id"]))
     shape = worst.pivot(index="what", columns="instance_id", values="rank").reindex(index=whats, columns=hosts)
     words = worst.assign(words=[_hover(row) for row in worst.to_dict("records")]).pivot(index="what", columns="instance_id", values="words").reindex(index=whats, columns=hosts)  # fmt: skip
+    marks = shape.map(lambda rank: "" if pd.isna(rank) else _MARKS[_ORDER[int(rank)]])
     size = len(_ORDER)
     scale = [(edge / size, colour) for place, colour in enumerate(_STATES.values()) for edge in (place, place + 1)]
     figure = _figure(f"{title} ({window.end:%Y-%m-%d %H:%MZ})", height=170 + 26 * len(whats))
     figure.add_trace(
         go.Heatmap(z=shape.to_numpy(), x=[f"{(names or {}).get(one, '')}<br>{one}" for one in hosts], y=whats, customdata=words.to_numpy(), hovertemplate="%{customdata}<extra></extra>", zmin=-0.5, zmax=size - 0.5,
-                   colorscale=scale, showscale=False, xgap=3, ygap=3)
+                   colorscale=scale, showscale=False, xgap=3, ygap=3, text=marks.to_numpy(), texttemplate="%{text}", textfont={"color": INK, "size": 13})
     )  # fmt: skip
     for state in _ORDER:
         if cells["state"].eq(state).any():
-            figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=_WORDS[state], marker={"color": _STATES[state], "size": 11, "symbol": "square"}))  # fmt: skip
+            figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"{_MARKS[state]} {_WORDS[state]}", marker={"color": _STATES[state], "size": 11, "symbol": "square"}))  # fmt: skip
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"})
     return figure.update_yaxes(autorange="reversed", automargin=True).update_xaxes(showgrid=False)
 

@@ -9,6 +9,7 @@ import ipywidgets as w
 import pandas as pd
 from plotly.graph_objects import Bar, Figure, Scatter
 
+from netkit.show.plots import _LEGEND as _LEGEND_TOP
 from netkit.show.plots import ACCEPT, GREY, REJECT, _figure, nothing
 from netkit.show.widgets import fill, panel
 
@@ -29,7 +30,7 @@ def incident_timeline(frame: pd.DataFrame, *, title: str = "What happened, on on
     if frame.empty:
         return nothing(title, "nothing of the evidence has a time within the window")
     lanes = list(dict.fromkeys(frame["lane"]))
-    figure = _figure(title, height=140 + 46 * len(lanes))
+    figure = _figure(title, height=150 + 46 * len(lanes), legend=_LEGEND_TOP, showlegend=True)
     for kind, (symbol, colour) in _MARKS.items():
         rows = frame[frame["kind"] == kind]
         if rows.empty:
@@ -43,8 +44,8 @@ def incident_timeline(frame: pd.DataFrame, *, title: str = "What happened, on on
             )
         )  # fmt: skip
     figure.update_yaxes(categoryorder="array", categoryarray=lanes[::-1], title="")
-    figure.update_xaxes(title="UTC")
-    return figure.update_layout(legend={"orientation": "h", "y": -0.18, "x": 0}, margin={"l": 150})
+    figure.update_xaxes(title="time (UTC)")
+    return figure.update_yaxes(automargin=True)
 
 
 PARTS = ("nothing", "snapshots", "flow_logs", "cloudtrail", "metrics", "dns", "captures", "firewall")
@@ -66,7 +67,7 @@ def incident_ranking(frame: pd.DataFrame, *, title: str = "The causes, by points
     words = [f"{standing} ({points:+d})" for standing, points in zip(top["standing"], top["points"], strict=True)]
     figure.add_trace(
         Bar(
-            x=top["points"], y=[f"{number}. {name}" for number, name in zip(top["rank"], names, strict=True)], orientation="h", text=words,
+            x=top["points"], y=[f"{number}. {name}" for number, name in zip(top["rank"], names, strict=True)], orientation="h", text=words, textposition="outside", cliponaxis=False,
             marker={"color": [_STANDING[one] for one in top["standing"]]}, hovertemplate="%{y}<br>%{text}<extra></extra>",
         )
     )  # fmt: skip

@@ -346,7 +346,12 @@ class _Conversations:
         names = sorted({protocol_name(int(number)) for number in capture.conversations["protocol"]})
         self.protocol = w.Dropdown(options=[("any", ""), *((name, name) for name in sorted({*names, protocol} - {""}))], value=protocol, description="protocol", style=style)  # fmt: skip
         self.port = w.BoundedIntText(
-            value=port, min=0, max=65535, description="port, 0 any", style=style, layout={"width": "190px"}
+            value=port,
+            min=0,
+            max=65535,
+            description="port (0 any)",
+            style={"description_width": "90px"},
+            layout={"width": "190px"},
         )
         seen = {*capture.conversations["source"], *capture.conversations["destination"]}
         self.text = w.Combobox(

@@ -46,11 +46,10 @@ def path(verdict: Verdict, snapshot: Snapshot, *, title: str = "") -> Figure:
         missing = "; ".join(str(one) for one in (*verdict.unknowns, *verdict.blockers)) or "there are no hops"
         return nothing(words, missing[:160])
     lanes = _lanes([hops for _, hops in legs], snapshot)
-    height = 190 + len(legs) * (46 * len(lanes) + 60)
+    height = 130 + len(legs) * (54 * len(lanes) + 66)
     figure = _figure(words, height=height, showlegend=False)
-    total = len(lanes) + 1
     for row, (name, hops) in enumerate(legs):
-        base = -row * (total + 0.6)
+        base = -row * (len(lanes) + 1.2)
         _draw_lanes(figure, lanes, base, max(len(held) for _, held in legs), name)
         _draw_leg(figure, name, hops, verdict, lanes, base)
     figure.update_xaxes(visible=False, range=[-2.6, max(len(hops) for _, hops in legs) - 0.2])
@@ -150,10 +149,33 @@ def _draw_leg(
         for hop in hops
     ]
     figure.add_scatter(
-        x=list(range(len(hops))), y=ys, mode="markers+text", text=texts, textposition=["top center" if number % 2 else "bottom center" for number in range(len(hops))],
+        x=list(range(len(hops))), y=ys, mode="markers+text", text=texts, textposition=_sides(ys),
         textfont={"size": 10}, marker={"size": 17, "color": colours, "symbol": [_SYMBOL.get(hop.type, "circle") if not hop.blocked else "x" for hop in hops], "line": {"width": 1, "color": "white"}},
         hovertext=[_hover(hop, verdict, "forward" if name == "there" else "return") for hop in hops], hoverinfo="text",
     )  # fmt: skip
+
+
+def _sides(ys: Sequence[float]) -> list[str]:
+    """Where each hop's words stand: on the side that no line leaves by, beside a line that runs through, else over and under in turn."""
+    sides: list[str] = []
+    for number, y in enumerate(ys):
+        before, after = (ys[max(0, number - 1)] - y, ys[min(len(ys) - 1, number + 1)] - y)
+        if before * after < 0:
+            sides.append("top right" if before > 0 else "top left")
+        elif before or after:
+            sides.append("bottom center" if max(before, after) > 0 else "top center")
+        else:
+            sides.append("")
+    for number in range(len(sides) - 2, -1, -1):
+        sides[number] = sides[number] or _other(sides[number + 1])
+    for number in range(len(sides)):
+        sides[number] = sides[number] or _other(sides[number - 1] if number else "") or "top center"
+    return sides
+
+
+def _other(side: str) -> str:
+    """The side across; "" where none is taken yet."""
+    return ("bottom center" if side.startswith("top") else "top center") if side else ""
 
 
 def _colours(hops: Sequence[Hop], verdict: Verdict) -> list[str]:

@@ -31,6 +31,8 @@ def _figure(title: str, *, height: int = 420, **layout: Any) -> Figure:
         template="plotly_white", title={"text": title, "x": 0.01, "font": {"size": 16}}, height=height, hovermode="closest",
         margin={"l": 70, "r": 24, "t": 64, "b": 56}, font={"family": "system-ui, sans-serif", "size": 12}, **layout,
     )  # fmt: skip
+    # Ticks without a colour keep the first number of one axis off that of the other.
+    figure.update_xaxes(ticks="outside", ticklen=7, tickcolor="rgba(0,0,0,0)")
     return figure
 
 
@@ -73,6 +75,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
             customdata=rows[list(_MEASURES)].to_numpy(), offset=0,
             hovertemplate=f"%{{x|%Y-%m-%d %H:%M}}Z {action}<br>%{{customdata[0]:,}} records<br>%{{customdata[1]:,}} packets<br>%{{customdata[2]:.3s}}B<extra></extra>",
         )  # fmt: skip
+    _mark_rejected(figure, frame, step)
     for start, end in _missing(frame["bucket"], step):
         figure.add_vrect(
             x0=_stamp(start),
@@ -90,6 +93,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
             "args": [
                 {"y": [frame.loc[frame["action"] == action, name].astype(float).tolist() for action in ACTIONS]},
                 {"yaxis.title.text": words, "yaxis.ticksuffix": _suffix(name)},
+                list(range(len(ACTIONS))),
             ],
         }
         for name, words in _MEASURES.items()
@@ -115,6 +119,19 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
     return figure.update_xaxes(title="time (UTC)").update_yaxes(
         title=_MEASURES[measure], tickformat=".3~s", ticksuffix=_suffix(measure), rangemode="tozero"
     )
+
+
+def _mark_rejected(figure: Figure, frame: pd.DataFrame, step: int) -> None:
+    """A mark on top of each bucket in which something was rejected: its packets are few and small, so its bar may have no height."""
+    rows = frame[(frame["action"] == "REJECT") & (frame["records"] > 0)]
+    if rows.empty:
+        return
+    figure.add_scatter(
+        x=_time(rows["bucket"] + step // 2), y=[0.985] * len(rows), yaxis="y2", mode="markers", name="rejected in this bucket",
+        marker={"symbol": "triangle-down", "color": REJECT, "size": 7}, customdata=rows[list(_MEASURES)].to_numpy(),
+        hovertemplate="%{customdata[0]:,} records<br>%{customdata[1]:,} packets<br>%{customdata[2]:.3s}B<extra>rejected</extra>",
+    )  # fmt: skip
+    figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
 
 def _suffix(measure: str) -> str:

@@ -14,6 +14,7 @@ from IPython.display import DisplayHandle, display
 from plotly.graph_objects import Figure
 
 from netkit.core.errors import InputError, NetkitError
+from netkit.core.look import UNTYPESET
 from netkit.core.net import parse_cidr, protocol_name
 from netkit.core.tables import frame_html
 from netkit.core.text import help_html
@@ -121,7 +122,7 @@ def fill(view: w.Output, figure: Figure) -> dict[str, Any]:
     The content is set and not captured (`with view:`): while something is captured, a headless run answers each output with a
     message of its own on the channel on which it waits for the cell to end, and now and then never sees that end.
     """
-    bundle = {PLOTLY: json.loads(figure.to_json()), "text/plain": "figure"}
+    bundle = {PLOTLY: json.loads(figure.to_json()) | {"config": UNTYPESET}, "text/plain": "figure"}
     _set(view, bundle)
     return bundle
 
@@ -144,12 +145,12 @@ class _Explorer:
         self.frame, self.book, self.records = frame, book, records
         first, last = int(frame["first_seen"].min()), int(frame["last_seen"].max())
         step = max(60, (last - first) // 200)
-        options = [(f"{datetime.fromtimestamp(one, UTC):%m-%d %H:%M}Z", one) for one in range(first, last + step, step)]
+        options = [(f"{datetime.fromtimestamp(one, UTC):%d %H:%M}", one) for one in range(first, last + step, step)]
         wide = {"description_width": "70px"}
         self.time = w.SelectionRangeSlider(
             options=options,
             index=(0, len(options) - 1),
-            description="time",
+            description="time (UTC)",
             layout={"width": "95%"},
             style=wide,
             continuous_update=False,

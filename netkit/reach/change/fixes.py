@@ -105,7 +105,7 @@ class Fix:
 
     def _repr_html_(self) -> str:
         head = f"<p><b>fix {self.rank}: {self.status}</b> {escaped(self.proof.question)}</p>"
-        shown = frame_html(changes_frame(self)) if self.changes else ""
+        shown = frame_html(changes_frame(self).drop(columns="operation")) if self.changes else ""
         besides = f"<p>opens besides: {escaped(str(self.blast))}</p>" if self.works else ""
         return block(head + shown + list_html("To decide", self.decide) + list_html("Remains", self.remains) + besides)
 
