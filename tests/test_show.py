@@ -127,6 +127,19 @@ def test_what_was_rejected_is_seen_in_the_sankey_though_it_has_few_bytes() -> No
     assert sum(words.startswith("✗ rejected, 0 B") for words in link.customdata) == len(red), "hover has the bytes"
 
 
+def test_rejects_are_marked_in_the_timeline_whatever_height_they_have() -> None:
+    few = pd.concat(
+        [TIMELINE.assign(bytes=10**9), TIMELINE.assign(action="REJECT", bytes=1, bucket=TIMELINE["bucket"] + 60)]
+    )
+    figure = show.timeline(few, measure="bytes")
+    marks = [note for note in figure.layout.annotations if note.text == "▼"]
+    assert len(marks) == int((few["action"] == "REJECT").sum())
+    assert "rejected:<br>2 records<br>6 packets<br>1 B" in [mark.hovertext for mark in marks]
+    assert not [
+        note for note in show.timeline(TIMELINE[TIMELINE["action"] == "ACCEPT"]).layout.annotations if note.text == "▼"
+    ]
+
+
 def test_a_rejected_hop_ends_in_a_cross() -> None:
     texts = [note.text for note in show.hop_ladder(HOPS).layout.annotations]
     assert sum("✕" in (text or "") for text in texts) == 1

@@ -12,7 +12,9 @@ from netkit.cloudwatch.alarms import AlarmSpec
 from netkit.cloudwatch.dashboards import DashboardSpec, alarms, chart, logs, number, text
 from netkit.cloudwatch.proof import ARRIVAL_COLUMNS, LOG_COLUMNS
 from netkit.cloudwatch.replay import replay
+from netkit.core.look import contrast
 from netkit.core.model import Window
+from netkit.show.arrivals import _MARKS, _STATES, INK
 
 DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
 ROW = ["AWS/EC2", "CPUUtilization", "InstanceId", "i-00000000000000001"]
@@ -112,3 +114,9 @@ def test_a_body_of_anything_is_drawn() -> None:
     ]
     drawn = show.draw_dashboard({"widgets": widgets}, pd.DataFrame(columns=["widget", "label", "time", "value"]))
     assert drawn.to_dict()
+
+
+@pytest.mark.parametrize("state", list(_STATES))
+def test_what_a_cell_says_stands_out_from_its_colour(state: str) -> None:
+    assert contrast(INK, _STATES[state]) >= 4.5
+    assert _MARKS[state]

@@ -13,7 +13,7 @@ from netkit.core.look import contrast
 from netkit.core.model import Verdict
 from netkit.reach.engine.matrix import matrix
 from netkit.show import ends, grid, path, rule_table
-from netkit.show.paths import BEHIND, BLOCKED, GRID, OPEN
+from netkit.show.paths import BEHIND, BLOCKED, GRID, OPEN, _sides
 
 
 def with_s3_route() -> Net:
@@ -108,3 +108,17 @@ def test_an_ambiguous_end_is_told_apart_in_the_box_for_the_vpc() -> None:
     assert "to server" in knobs.help.value
     knobs.source_port.value = 40000
     assert knobs.view.outputs[0]["data"]["application/vnd.plotly.v1+json"]["data"]
+
+
+@pytest.mark.parametrize(
+    ("ys", "sides"),
+    [
+        ([0, 0, 0], ["top", "bottom", "top"]),
+        ([0, 0, -1, -2, -2], ["bottom", "top", "top right", "bottom", "top"]),
+        ([-2, -2, -1, 0, 0], ["top", "bottom", "top left", "top", "bottom"]),
+        ([0], ["top"]),
+        ([0, -1, 0], ["top", "bottom", "top"]),
+    ],
+)
+def test_words_stand_where_no_line_runs(ys: list[float], sides: list[str]) -> None:
+    assert [one.removesuffix(" center") for one in _sides(ys)] == sides

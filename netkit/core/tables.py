@@ -1,7 +1,7 @@
 """A frame as people read it, in HTML: times and units in words, protocols by name, ids whole, text left, wide and long ones in a box.
 
 Three other ways were looked at on 2026-11-28 in JupyterLab 4.6 at 1280 px in its dark theme, and in a report, both with no
-network. pandas' own HTML (3.0): ids broken over two lines, sentences and commands cut off after fifty signs. great_tables 1.1:
+network. pandas' own HTML (3.1): ids broken over two lines, sentences and commands cut off after fifty signs. great_tables 1.1:
 in the dark theme a white head over dark grey words on black, `${a} x ${b}` typeset as mathematics, ids broken. itables 2.9:
 sorts and filters, by a script of 0.97 MB in the notebook; in the dark theme its head was white on white and each row one line
 to scroll; the report, which runs no script of a cell, stays at "Loading ITables". So: plain HTML, no script; whoever wants to
@@ -109,7 +109,7 @@ def _folded(names: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[lis
     rows = len(columns[0]) if columns else 0
     if rows == 0 or len(names) < 5:
         return places, []
-    wide = len(names) > (6 if rows > 3 else 12)  # of two rows a reader sees at once what is the same
+    wide = len(names) > (6 if rows > 3 else 11)  # of two rows a reader sees at once what is the same
     empty = [(place, name) for place, name in places if all(one in ("", _NONE) for one in columns[place])]
     same = [
         (place, name)

@@ -31,6 +31,8 @@ def _code(says: str, evidence: str) -> Code:
     return Code(says, tuple(evidence.split()))
 
 
+# Members that any finding may have: the event of which it tells, and codes whose findings it explains; runs.answer puts them together.
+TOGETHER = ("event", "explains")
 _SEEN = "first_seen last_seen"
 
 CODES: Mapping[str, Code] = {
@@ -143,5 +145,5 @@ def unlisted(findings: Iterable[Finding]) -> list[str]:
         if known is None:
             told.append(one.code)
         else:
-            told += [f"{one.code}: {name}" for name in one.evidence if name not in known.evidence]
+            told += [f"{one.code}: {name}" for name in one.evidence if name not in (*known.evidence, *TOGETHER)]
     return told

@@ -15,7 +15,7 @@ from netkit.show.plots import GREY, REJECT, _figure, nothing
 
 _STATES = {"arrived": "#009E73", "unnamed": "#CC79A7", "quiet": "#56B4E9", "unknown": GREY, "stopped": "#E69F00", "missing": REJECT}  # fmt: skip
 _ORDER = tuple(_STATES)
-_MARKS = {"arrived": "✓", "unnamed": "✓ no id", "quiet": "○", "unknown": "?", "stopped": "■", "missing": "✗"}
+_MARKS = {"arrived": "✓", "unnamed": "✓", "quiet": "○", "unknown": "?", "stopped": "■", "missing": "✗"}
 INK = "#111111"  # on every state's ground 4.5 and more
 _WORDS = {
     "arrived": "arrives", "unnamed": "arrives without InstanceId", "quiet": "log is quiet", "unknown": "not known", "stopped": "stopped",
@@ -41,7 +41,8 @@ def arrival_grid(
     whats, hosts = list(dict.fromkeys(cells["what"])), list(dict.fromkeys(cells["instance_id"]))
     shape = worst.pivot(index="what", columns="instance_id", values="rank").reindex(index=whats, columns=hosts)
     words = worst.assign(words=[_hover(row) for row in worst.to_dict("records")]).pivot(index="what", columns="instance_id", values="words").reindex(index=whats, columns=hosts)  # fmt: skip
-    marks = shape.map(lambda rank: "" if pd.isna(rank) else _MARKS[_ORDER[int(rank)]])
+    told = _MARKS if len(hosts) > 6 else {state: f"{mark} {_WORDS[state]}" for state, mark in _MARKS.items()}
+    marks = shape.map(lambda rank: "" if pd.isna(rank) else told[_ORDER[int(rank)]])
     size = len(_ORDER)
     scale = [(edge / size, colour) for place, colour in enumerate(_STATES.values()) for edge in (place, place + 1)]
     figure = _figure(f"{title} ({window.end:%Y-%m-%d %H:%MZ})", height=170 + 26 * len(whats))
@@ -51,7 +52,7 @@ def arrival_grid(
     )  # fmt: skip
     for state in _ORDER:
         if cells["state"].eq(state).any():
-            figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"{_MARKS[state]} {_WORDS[state]}", marker={"color": _STATES[state], "size": 11, "symbol": "square"}))  # fmt: skip
+            figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=_WORDS[state], marker={"color": _STATES[state], "size": 11, "symbol": "square"}))  # fmt: skip
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"})
     return figure.update_yaxes(autorange="reversed", automargin=True).update_xaxes(showgrid=False)
 

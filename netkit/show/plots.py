@@ -122,16 +122,19 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
 
 
 def _mark_rejected(figure: Figure, frame: pd.DataFrame, step: int) -> None:
-    """A mark on top of each bucket in which something was rejected: its packets are few and small, so its bar may have no height."""
-    rows = frame[(frame["action"] == "REJECT") & (frame["records"] > 0)]
-    if rows.empty:
-        return
-    figure.add_scatter(
-        x=_time(rows["bucket"] + step // 2), y=[0.985] * len(rows), yaxis="y2", mode="markers", name="rejected in this bucket",
-        marker={"symbol": "triangle-down", "color": REJECT, "size": 7}, customdata=rows[list(_MEASURES)].to_numpy(),
-        hovertemplate="%{customdata[0]:,} records<br>%{customdata[1]:,} packets<br>%{customdata[2]:.3s}B<extra>rejected</extra>",
-    )  # fmt: skip
-    figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+    """A red mark over each bucket in which something was rejected: its packets are few and small, so its bar may have no height.
+
+    Of more than 300 such buckets those with most records.
+    """
+    rows = frame[(frame["action"] == "REJECT") & (frame["records"] > 0)].nlargest(300, "records")
+    for row in rows.itertuples(index=False):
+        counts = f"{row.records:,} records<br>{row.packets:,} packets<br>{_si(row.bytes)}B"
+        figure.add_annotation(
+            x=_stamp(int(row.bucket) + step // 2), y=1, yref="paper", yanchor="top", text="▼", showarrow=False,
+            font={"color": REJECT, "size": 9}, borderpad=0, hovertext=f"rejected:<br>{counts}",
+        )  # fmt: skip
+    if len(rows):
+        figure.update_layout(title_text=f"{figure.layout.title.text} (▼: something was rejected)")
 
 
 def _suffix(measure: str) -> str:
