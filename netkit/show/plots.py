@@ -127,10 +127,10 @@ def _mark_rejected(figure: Figure, frame: pd.DataFrame, step: int) -> None:
     Of more than 300 such buckets those with most records.
     """
     rows = frame[(frame["action"] == "REJECT") & (frame["records"] > 0)].nlargest(300, "records")
-    for row in rows.itertuples(index=False):
-        counts = f"{row.records:,} records<br>{row.packets:,} packets<br>{_si(row.bytes)}B"
+    for row in rows.to_dict("records"):
+        counts = f"{row['records']:,} records<br>{row['packets']:,} packets<br>{_si(row['bytes'])}B"
         figure.add_annotation(
-            x=_stamp(int(row.bucket) + step // 2), y=1, yref="paper", yanchor="top", text="▼", showarrow=False,
+            x=_stamp(int(row["bucket"]) + step // 2), y=1, yref="paper", yanchor="top", text="▼", showarrow=False,
             font={"color": REJECT, "size": 9}, borderpad=0, hovertext=f"rejected:<br>{counts}",
         )  # fmt: skip
     if len(rows):
