@@ -14,9 +14,12 @@ SEED = 1
 # What the engine does not get yet, and what it says instead. Take a name out when it is right: from then on the test holds it.
 KNOWN_GAPS: dict[str, str] = {
     "bgp-prefix-limit-plain": "said tgw-route-missing, proved",
+    "dns-forwarding-fails-plain": "said dns-forwarding-fails ldap.office.example.",
+    "endpoint-policy-denies-plain": "said host-never-sends, proved",
     "firewall-wrong-zone-plain": "says it cannot say",
     "gwlb-idle-timeout-plain": "says it cannot say",
     "inspection-no-return-route-plain": "says it cannot say",
+    "nlb-idle-timeout-blind": "said host-never-sends, proved",
     "nlb-ports-exhausted-plain": "said host-never-sends, proved",
     "nlb-zone-without-target-plain": "said host-never-sends, proved",
     "tgw-appliance-mode-off-plain": "says it cannot say",
@@ -52,3 +55,38 @@ def test_a_case_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
 def test_gaps_are_cases_that_are_made() -> None:
     made = {f"{code}-{variant}" for code in FAULTS for variant in ("plain", "decoy", "blind", "healthy")}
     assert set(KNOWN_GAPS) <= made
+
+
+DECOYS = (
+    "sg-no-egress",
+    "nacl-denies-reply",
+    "route-blackhole",
+    "tgw-blackhole",
+    "no-listener",
+    "nat-ports-exhausted",
+    "dns-nxdomain",
+)
+BLIND = (
+    "sg-no-ingress",
+    "route-missing",
+    "conntrack-allowance",
+    "host-silent",
+    "rule-flapping",
+    "peering-not-active",
+    "nlb-idle-timeout",
+)
+
+
+@pytest.mark.parametrize("code", DECOYS)
+def test_a_decoy_changes_nothing(code: str, tmp_path: Path) -> None:
+    _held(f"{code}-decoy", _run(tmp_path, code, "decoy"))
+
+
+@pytest.mark.parametrize("code", BLIND)
+def test_with_one_system_blinded(code: str, tmp_path: Path) -> None:
+    _held(f"{code}-blind", _run(tmp_path, code, "blind"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_wrong_and_something_odd(seed: int, tmp_path: Path) -> None:
+    _held(f"not-the-network-healthy-{seed}", _run(tmp_path, "not-the-network", "healthy", seed))

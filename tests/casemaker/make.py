@@ -17,6 +17,8 @@ __all__ = ["FAULTS", "VARIANTS", "make", "make_all"]
 
 def make(out: Path, code: str, seed: int, variant: str = "plain") -> Row:
     """One case in the folder `out`; returns its answer with `kind` and `variant`."""
+    if variant == "healthy" and code != "not-the-network":
+        raise ValueError(f"{code} is a fault; only not-the-network is healthy")
     case = Case(seed, code, variant)
     FAULTS[code](case)
     adorn(case)
@@ -28,7 +30,7 @@ def make_all(out: Path, seed: int, codes: list[str], variant: str = "plain") -> 
     out.mkdir(parents=True, exist_ok=True)
     book = out / "answers.json"
     answers: dict[str, Row] = json.loads(book.read_text()) if book.exists() else {}
-    for code in codes:
+    for code in ["not-the-network"] if variant == "healthy" else codes:
         name = f"{code}-{variant}-{seed}"
         answers[name] = make(out / name, code, seed, variant)
     book.write_text(json.dumps(answers, indent=1))
