@@ -8,10 +8,10 @@ Source: CloudTrail User Guide, "CloudTrail record contents" and "CloudTrail log 
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,9 @@ import pandas as pd
 
 from netkit.core.errors import SourceError
 from netkit.core.model import Coverage
+from netkit.core.textfiles import MAX_LINE, LongLines, document, lines
 
 TRAIL_COLUMNS = ("time", "event", "actor", "from_address", "resources", "error", "region", "account", "event_id")
-_GZIP = b"\x1f\x8b"
 # Events that read, where a record does not say so (readOnly is absent from old records).
 _READS = re.compile(
     r"^(Describe|Get|List|Lookup|Head|Search|BatchGet|Scan|Query|Select|Test|Simulate|Assume|ConsoleLogin)"
@@ -131,7 +131,7 @@ def read_trail(paths: Iterable[str | Path]) -> Trail:
             raise SourceError(
                 f"there is no file {path.name}", subject=str(path), hint="name the files that CloudTrail delivered"
             )
-        found, note = _records_of(path.read_bytes())
+        found, note = _records_of(path)
         records += found
         coverage.append(
             Coverage("", "", f"cloudtrail {path.name}", _state(found, note), len(found), int(bool(note)), note)
@@ -173,27 +173,29 @@ def time_of(text: object) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _records_of(body: bytes) -> tuple[list[Mapping[str, Any]], str]:
-    """The records of a file's bytes, and what was wrong with it ("" for nothing)."""
+def _records_of(path: Path) -> tuple[list[Mapping[str, Any]], str]:
+    """The records of a file, and what was wrong with it ("" for nothing)."""
     try:
-        text = (gzip.decompress(body) if body[:2] == _GZIP else body).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
+        text = document(path)
+        with suppress(ValueError, RecursionError):
+            return list(flattened(json.loads(text or ""))), ""
+        return _lines(path)
+    except (OSError, UnicodeDecodeError) as problem:
         return [], f"cannot be read: {problem}"
-    try:
-        return list(flattened(json.loads(text))), ""
-    except (ValueError, RecursionError):
-        return _lines(text)
 
 
-def _lines(text: str) -> tuple[list[Mapping[str, Any]], str]:
+def _lines(path: Path) -> tuple[list[Mapping[str, Any]], str]:
     found: list[Mapping[str, Any]] = []
-    bad = 0
-    for line in filter(str.strip, text.splitlines()):
+    bad, long = 0, LongLines()
+    for line in lines(path, long):
         try:
             found += flattened(json.loads(line))
         except (ValueError, RecursionError):
             bad += 1
-    return found, f"{bad} lines are not JSON" if bad else ""
+    told = [f"{bad} lines are not JSON"] * bool(bad) + [
+        f"{long.count} lines of more than {MAX_LINE:,} characters"
+    ] * bool(long.count)
+    return found, "; ".join(told)
 
 
 def flattened(body: Any) -> Iterator[Mapping[str, Any]]:

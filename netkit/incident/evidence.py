@@ -7,7 +7,6 @@ that is not there weakens an answer; it is never read as "nothing happened".
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ import yaml
 
 from netkit.core.errors import InputError, SourceError
 from netkit.core.model import Coverage, Window
+from netkit.core.textfiles import MAX_LINE, LongLines, document, lines
 from netkit.history.trail import Trail, read_trail, time_of
 from netkit.incident.flow_records import FLOW_COLUMNS, read_flows
 from netkit.mirror.capture import Capture, read_capture
@@ -46,7 +46,6 @@ _MEMBERS = ("title", "source", "destination", "protocol", "port", "window_start"
 _FIELDS = {
     "flow_logs": ("flows",), "cloudtrail": ("trail",), "captures": ("captures", "packets"), "access_logs": ("access",), "kubernetes": (),
 }  # fmt: skip
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -222,8 +221,11 @@ def folder_time(name: str) -> datetime | None:
 
 
 def _text(path: Path) -> str:
-    body = path.read_bytes()
-    return (gzip.decompress(body) if body[:2] == _GZIP else body).decode("utf-8-sig")
+    """A document's text. Raises OSError and UnicodeDecodeError where it cannot be read, ValueError where it is too long for one."""
+    text = document(path)
+    if text is None:
+        raise ValueError("longer than a document can be")
+    return text
 
 
 def _lost(part: str, path: Path, problem: Exception) -> Coverage:
@@ -239,7 +241,7 @@ def _metrics(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[Coverage]]:
             body = json.loads(_text(path))
             results: dict[str, Mapping[str, Any]] = {str(one.get("Id")): one for one in body["MetricDataResults"]}
             found = [row for query in body["MetricDataQueries"] for row in _series(query, results)]
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             coverage.append(_lost("metrics", path, problem))
             continue
         rows += found
@@ -267,32 +269,34 @@ def _objects(paths: Iterable[Path], part: str, *members: str) -> tuple[tuple[Map
     coverage = []
     for path in paths:
         try:
-            here, bad = _json_objects(_text(path), members)
+            here, bad = _json_objects(path, members)
         except (OSError, EOFError, UnicodeDecodeError) as problem:
             coverage.append(_lost(part, path, problem))
             continue
         found += here
-        note = f"{bad} lines are not JSON" if bad else ""
+        note = f"{bad} lines are not JSON, or longer than {MAX_LINE:,} characters" if bad else ""
         state = "ok" if here else "skipped" if bad else "empty"
         coverage.append(Coverage("", "", f"{part} {path.name}", state, len(here), bad, note))
     return tuple(found), coverage
 
 
-def _json_objects(text: str, members: tuple[str, ...]) -> tuple[list[Mapping[str, Any]], int]:
+def _json_objects(path: Path, members: tuple[str, ...]) -> tuple[list[Mapping[str, Any]], int]:
     try:
-        body = json.loads(text)
-    except ValueError:
-        return _json_lines(text)
+        body = json.loads(document(path) or "")
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, RecursionError):
+        return _json_lines(path)
     if isinstance(body, dict) and members:
         body = [one for name in members for one in body.get(name) or ()]
     listed = body if isinstance(body, list) else [body]
     return [one for one in listed if isinstance(one, dict)], 0
 
 
-def _json_lines(text: str) -> tuple[list[Mapping[str, Any]], int]:
+def _json_lines(path: Path) -> tuple[list[Mapping[str, Any]], int]:
     here: list[Mapping[str, Any]] = []
-    bad = 0
-    for line in filter(str.strip, text.splitlines()):
+    bad, long = 0, LongLines()
+    for line in lines(path, long):
         try:
             one = json.loads(line)
         except (ValueError, RecursionError):
@@ -301,7 +305,7 @@ def _json_lines(text: str) -> tuple[list[Mapping[str, Any]], int]:
             here.append(one)
         else:
             bad += 1
-    return here, bad
+    return here, bad + long.count
 
 
 def alarms_of(folder: str | Path) -> tuple[Mapping[str, Any], ...]:
@@ -375,12 +379,15 @@ def _access(paths: Iterable[Path]) -> tuple[tuple[Mapping[str, Any], ...], list[
     coverage = []
     for path in paths:
         try:
-            lines = [line.split(" ", len(_ACCESS)) for line in _text(path).splitlines() if line.strip()]
+            long = LongLines()
+            cut = [line.split(" ", len(_ACCESS)) for line in lines(path, long)]
         except (OSError, EOFError, UnicodeDecodeError) as problem:
             coverage.append(_lost("access_logs", path, problem))
             continue
-        here = [dict(zip(_ACCESS, words, strict=False)) for words in lines if len(words) > len(_ACCESS)]
+        here = [dict(zip(_ACCESS, words, strict=False)) for words in cut if len(words) > len(_ACCESS)]
         found += here
-        state = "ok" if here else "empty"
-        coverage.append(Coverage("", "", f"access_logs {path.name}", state, len(here), len(lines) - len(here)))
+        state = "ok" if here else "skipped" if long.count else "empty"
+        coverage.append(
+            Coverage("", "", f"access_logs {path.name}", state, len(here), len(cut) - len(here) + long.count)
+        )
     return tuple(found), coverage

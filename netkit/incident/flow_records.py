@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from netkit.core.model import Coverage
+from netkit.core.textfiles import LongLines, lines
 from netkit.flowlogs.fields import DEFAULT_V2
 
 FLOW_COLUMNS = (
@@ -63,26 +63,30 @@ def read_flows(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[Coverage]]:
     for path in paths:
         table = f"flow_logs {path.name}"
         try:
-            frame = _read(path)
+            long = LongLines()
+            frame = _read(path, long)
         except (OSError, EOFError, ValueError) as problem:
             coverage.append(Coverage("", "", table, "skipped", note=f"cannot be read: {type(problem).__name__}"))
             continue
         frames.append(frame)
-        coverage.append(Coverage("", "", table, "ok" if len(frame) else "empty", len(frame)))
+        coverage.append(Coverage("", "", table, _state(frame, long), len(frame), long.count))
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(FLOW_COLUMNS))
     return whole.drop_duplicates(_SAME).sort_values(["start", "end", *_SAME[:6], "action"], ignore_index=True), coverage
 
 
-def _read(path: Path) -> pd.DataFrame:
-    body = path.read_bytes()
-    text = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode("utf-8-sig", "replace")
-    first = text.split("\n", 1)[0].split()
+def _state(frame: pd.DataFrame, long: LongLines) -> str:
+    return "ok" if len(frame) else "skipped" if long.count else "empty"
+
+
+def _read(path: Path, long: LongLines) -> pd.DataFrame:
+    held = list(lines(path, long, errors="replace"))
+    first = held[0].split() if held else []
     headed = "srcaddr" in first or "interface-id" in first
     names = first if headed else list(DEFAULT_V2)
     if not headed and first and len(first) != len(names):
         raise ValueError("no header, and not the default format")
     raw = pd.read_csv(
-        io.StringIO(text), sep=" ", names=names, header=0 if headed else None, dtype=str, keep_default_na=False, on_bad_lines="skip"
+        io.StringIO("\n".join(held)), sep=" ", names=names, header=0 if headed else None, dtype=str, keep_default_na=False, on_bad_lines="skip"
     )  # fmt: skip
     return typed(raw.rename(columns=_NAMES), path.name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from netkit.core.commandline import run_command
 from netkit.core.errors import NetkitError, SourceError
 from netkit.core.model import Coverage, Finding, Window
 from netkit.core.session import Session
+from netkit.core.textfiles import MAX_LINE, LongLines, lines
 from netkit.flowlogs import read
 from netkit.flowlogs.catalog import catalogue, find_query
 from netkit.flowlogs.engines import FlowLogs, open_logs
@@ -77,9 +77,10 @@ def resolver_answers(path: Path) -> pd.DataFrame:
     Source: Amazon Route 53 Developer Guide, "Values that appear in VPC Resolver query logs".
     """
     try:
-        body = path.read_bytes()
-        text = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode("utf-8")
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        long = LongLines()
+        rows = [json.loads(line) for line in lines(path, long)]
+        if long.count:
+            raise ValueError(f"{long.count} lines of more than {MAX_LINE:,} characters")
         return pd.DataFrame(
             [{"query_name": row["query_name"], "answers": row.get("answers", [])} for row in rows],
             columns=["query_name", "answers"],
