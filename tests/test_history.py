@@ -50,7 +50,13 @@ def test_a_trail_played_on_from_before_traces_as_what_came_after(case: str) -> N
     def told(verdict: Verdict | None) -> Any:
         return verdict and (verdict.status, sorted((one.component, one.code) for one in verdict.blockers))
 
-    assert told(scene.verdict_of(played(first.snapshot, writes).snapshot)) == told(scene.verdicts[-1])
+    forth = played(first.snapshot, writes)
+    if any(table.startswith("Firewall") for _, table in forth.open):  # the trail keeps no rules, so nothing is guessed
+        verdict = scene.verdict_of(forth.snapshot)
+        assert verdict is not None
+        assert verdict.status == "UNKNOWN"
+    else:
+        assert told(scene.verdict_of(forth.snapshot)) == told(scene.verdicts[-1])
     assert told(scene.verdict_of(undone(last.snapshot, writes, first.snapshot).snapshot)) == told(scene.verdicts[0])
 
 

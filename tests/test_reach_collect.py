@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from inprocess import account
 
 from netkit.core.errors import AccessError, InputError
 from netkit.core.session import Session
 from netkit.investigate import path as ask
 from netkit.reach import load_snapshot, trace
+from netkit.reach.network.firewall import Connection, judge
 from netkit.reach.network.network import network_of
 from netkit.reach.network.snapshot import TABLES, save_snapshot
 from netkit.reach.read import collect
@@ -107,3 +110,39 @@ def test_another_account_is_written_as_profile_and_number(lab: Session, tmp_path
     assert trace(held, **ENDS).reachable
     kept = list((tmp_path / "snapshots").iterdir())
     assert load_snapshot(kept[0]).tables.keys() == held.tables.keys()
+
+
+def test_firewalls_are_collected_with_their_policies_and_rule_groups(
+    lab: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The requests are checked against botocore's model by a stub of the service, and the answers are of its shape."""
+    base = "arn:aws:network-firewall:us-east-1:111111111111:"
+    wall, policy, group = base + "firewall/wall", base + "firewall-policy/wall", base + "stateful-rulegroup/wall"
+    client = boto3.client("network-firewall", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    stub = Stubber(client)
+    stub.add_response("list_firewalls", {"Firewalls": [{"FirewallName": "wall", "FirewallArn": wall}]}, {})
+    described = {"FirewallName": "wall", "FirewallArn": wall, "FirewallPolicyArn": policy, "VpcId": "vpc-1", "SubnetMappings": [{"SubnetId": "subnet-1"}], "FirewallId": "0" * 36}  # fmt: skip
+    states = {"us-east-1a": {"Attachment": {"SubnetId": "subnet-1", "EndpointId": "vpce-1", "Status": "READY"}}}
+    status = {"Status": "READY", "ConfigurationSyncStateSummary": "IN_SYNC", "SyncStates": states}
+    stub.add_response(
+        "describe_firewall",
+        {"UpdateToken": "t", "Firewall": described, "FirewallStatus": status},
+        {"FirewallArn": wall},
+    )
+    held = {"StatelessDefaultActions": ["aws:forward_to_sfe"], "StatelessFragmentDefaultActions": ["aws:forward_to_sfe"], "StatefulRuleGroupReferences": [{"ResourceArn": group}]}  # fmt: skip
+    told = {"FirewallPolicyName": "wall", "FirewallPolicyArn": policy, "FirewallPolicyId": "0" * 36}
+    stub.add_response("describe_firewall_policy", {"UpdateToken": "t", "FirewallPolicyResponse": told, "FirewallPolicy": held}, {"FirewallPolicyArn": policy})  # fmt: skip
+    rules = {"RulesSource": {"RulesString": "drop tcp any any -> any 443 (sid:1;)"}}
+    answer = {"RuleGroupArn": group, "RuleGroupName": "wall", "RuleGroupId": "0" * 36}
+    stub.add_response("describe_rule_group", {"UpdateToken": "t", "RuleGroup": rules, "RuleGroupResponse": answer}, {"RuleGroupArn": group})  # fmt: skip
+    real = Session.client
+    monkeypatch.setattr(
+        Session, "client", lambda self, name, **more: client if name == "network-firewall" else real(self, name, **more)
+    )
+    with stub:
+        found = collect(lab, progress=False)
+    stub.assert_no_pending_responses()
+    assert all(found.known(key) for key in ("Firewalls", "FirewallPolicies", "FirewallRuleGroups"))
+    assert network_of(found).firewalls["vpce-1"].arn == wall
+    assert judge(found, wall, Connection(6, "10.0.0.1", "10.0.0.2", 5000, 443)).action == "drop"
+    assert [one["RuleGroupArn"] for _, one in found.records("FirewallRuleGroups")] == [group]

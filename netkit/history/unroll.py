@@ -50,7 +50,9 @@ def _unroll(snapshot: Snapshot, writes: Sequence[Write], reference: Snapshot | N
         if write.event not in TOUCHES:
             continue
         try:
-            changes = list(_changes(write, held, reference, forward))
+            sole = sum(TOUCHES.get(one.event) == TOUCHES[write.event] for one in writes) == 1
+            whole = TOUCHES[write.event] in _WHOLE
+            changes = list(_changes(write, held, reference if sole or not whole else None, forward))
         except (KeyError, TypeError, ValueError, AttributeError):
             changes = [None]
         if not changes or None in changes:
@@ -114,7 +116,14 @@ TOUCHES: Mapping[str, str] = {
     "DeleteListener": "LoadBalancerListeners",
     "ModifyListenerAttributes": "ListenerAttributes",
     "ModifyTransitGatewayVpcAttachment": "TransitGatewayVpcAttachments",
+    # CloudTrail keeps no rules of these: only a snapshot from before has them.
+    **dict.fromkeys(("CreateRuleGroup", "UpdateRuleGroup", "DeleteRuleGroup"), "FirewallRuleGroups"),
+    **dict.fromkeys(("CreateFirewallPolicy", "UpdateFirewallPolicy", "DeleteFirewallPolicy"), "FirewallPolicies"),
+    "AssociateFirewallPolicy": "Firewalls",
 }
+
+# Tables of which a write does not say what it changed: the record from before is the reference's, if no other write came between.
+_WHOLE = {"FirewallRuleGroups", "FirewallPolicies", "Firewalls"}
 
 Change = tuple[str, str, str, Edit]  # table, member that is the id, id, edit
 
@@ -683,6 +692,18 @@ def _attributes(request: Mapping[str, Any], turn: _Turn) -> Iterator[Change | No
     )
 
 
+def _as_before(table: str, member: str, name: str) -> Callable[[Mapping[str, Any], _Turn], Iterator[Change | None]]:
+    """A record as the reference has it. name: the request's member with its id."""
+
+    def maker(request: Mapping[str, Any], turn: _Turn) -> Iterator[Change | None]:
+        wanted = str(request.get(name) or "")
+        held = [one for _, one in turn.reference.records(table)] if turn.reference and not turn.forward else []
+        before = next((dict(one) for one in held if wanted and one.get(member) == wanted), None)
+        yield None if before is None else (table, member, wanted, lambda _: before)
+
+    return maker
+
+
 def _listener(request: Mapping[str, Any], turn: _Turn) -> Iterator[Change | None]:
     name = str(request["listenerArn"])
     if not turn.forward:
@@ -730,6 +751,9 @@ _MAKERS: Mapping[str, Callable[[Mapping[str, Any], _Turn], Iterator[Change | Non
     "DisassociateAddress": _address(False),
     "ModifyListenerAttributes": _attributes,
     "DeleteListener": _listener,
+    "UpdateRuleGroup": _as_before("FirewallRuleGroups", "RuleGroupArn", "ruleGroupArn"),
+    "UpdateFirewallPolicy": _as_before("FirewallPolicies", "FirewallPolicyArn", "firewallPolicyArn"),
+    "AssociateFirewallPolicy": _as_before("Firewalls", "FirewallArn", "firewallArn"),
 }
 
 

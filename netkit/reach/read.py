@@ -1,6 +1,6 @@
 """What is there: a snapshot of the configuration, collected with describe calls. Reads only.
 
-Sources: botocore's EC2 and Elastic Load Balancing v2 models.
+Sources: botocore's EC2, Elastic Load Balancing v2 and Network Firewall models.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from netkit.core import costs
 from netkit.core.errors import AccessError, AwsError, PlanError
 from netkit.core.model import Coverage
 from netkit.core.session import Session, error_code
+from netkit.reach.network.recognize import with_id
 from netkit.reach.network.snapshot import TABLES, Snapshot, Table
 
 THREADS = 8
@@ -50,7 +51,7 @@ def collect(sessions: Session | Sequence[Session], *, regions: Sequence[str] = (
     held = [sessions] if isinstance(sessions, Session) else list(sessions)
     places = [place for one in held for place in ([one.in_region(region) for region in regions] or [one])]
     for place in places:  # boto3 makes clients one at a time; calling them side by side is safe
-        for service in ("ec2", "elbv2"):
+        for service in ("ec2", "elbv2", "network-firewall"):
             place.client(service)
     begun = datetime.now(UTC)
     first = [(place, table) for place in places for table in TABLES.values() if table.operation and not table.per]
@@ -87,8 +88,17 @@ def _whole(session: Session, table: Table) -> Answer:
         return _kept(
             session, table, lambda: [session.call(table.service, table.operation)["VpcBlockPublicAccessOptions"]]
         )
+    if table.key == "Firewalls":
+        return _kept(session, table, lambda: _firewalls(session, table))
     key = _ANSWER.get(table.key, table.key)
     return _kept(session, table, lambda: session.pages(table.service, table.operation, key))
+
+
+def _firewalls(session: Session, table: Table) -> list[dict[str, Any]]:
+    """Each firewall of the list as it is described: with its policy, and the endpoints and whether they are in step."""
+    listed = session.pages(table.service, table.operation, "Firewalls")
+    names = [str(one["FirewallArn"]) for one in listed]
+    return [with_id(table.key, session.call(table.service, "describe_firewall", FirewallArn=one)) for one in names]
 
 
 def _each(session: Session, table: Table, held: Mapping[str, tuple[dict[str, Any], ...]]) -> Answer:
@@ -104,10 +114,18 @@ def _ids(table: Table, records: Sequence[Mapping[str, Any]]) -> list[str]:
     if table.per == "LoadBalancerListeners":
         held = [one for record in records for one in record["Listeners"]]
         return [str(one[table.id]) for one in held if one.get("Protocol") in ("HTTP", "HTTPS")]
+    if table.key == "FirewallPolicies":
+        return sorted({str(record["Firewall"]["FirewallPolicyArn"]) for record in records})
+    if table.key == "FirewallRuleGroups":
+        policies = [record.get("FirewallPolicy") or {} for record in records]
+        kinds = ("StatelessRuleGroupReferences", "StatefulRuleGroupReferences")
+        return sorted({str(one["ResourceArn"]) for held in policies for kind in kinds for one in held.get(kind) or ()})
     return [str(record[TABLES[table.per].id]) for record in records]
 
 
 def _one(session: Session, table: Table, name: str) -> dict[str, Any]:
+    if table.service == "network-firewall":
+        return with_id(table.key, session.call(table.service, table.operation, **{table.id: name}))
     key = _ANSWER[table.key]
     request = {table.id: name, **_REQUEST.get(table.key, {})}
     if table.key == "TransitGatewayRoutes":

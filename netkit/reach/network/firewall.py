@@ -255,16 +255,23 @@ def _policy(snapshot: Snapshot, firewall: str) -> Mapping[str, Any] | None:
         ),
         "",
     )
-    for _, one in snapshot.records("FirewallPolicies"):
-        if arn and (one.get("FirewallPolicyResponse") or {}).get("FirewallPolicyArn") == arn:
+    for scope, one in snapshot.records("FirewallPolicies"):
+        if (
+            arn
+            and snapshot.known("FirewallPolicies", scope)
+            and (one.get("FirewallPolicyResponse") or {}).get("FirewallPolicyArn") == arn
+        ):
             held: Mapping[str, Any] = one.get("FirewallPolicy") or {}
             return held
     return None
 
 
 def _group(snapshot: Snapshot, arn: str) -> Mapping[str, Any] | None:
-    for _, one in snapshot.records("FirewallRuleGroups"):
-        if (one.get("RuleGroupResponse") or {}).get("RuleGroupArn") == arn:
+    for scope, one in snapshot.records("FirewallRuleGroups"):
+        if (
+            snapshot.known("FirewallRuleGroups", scope)
+            and (one.get("RuleGroupResponse") or {}).get("RuleGroupArn") == arn
+        ):
             held: Mapping[str, Any] = one.get("RuleGroup") or {}
             return held
     return None

@@ -162,6 +162,7 @@ def _under(name: str, value: Sequence[Any], named: str, scope: tuple[str, str], 
         kinds = {table_of(one) for one in records}
         if kinds == {"ManagedPrefixLists"} or (not records and named == "ManagedPrefixLists"):
             key = "ManagedPrefixLists"
+    records = [with_id(key, one) for one in records] if key in _INNER_ID else records
     found = Found(key, records, *scope, cut=cut, lost=len(value) - len(records))
     if name in _ONE_EACH and records and not any(table_of(one) == name for one in records):
         found.note = "only names, of a list call: the describe calls are missing"
@@ -210,7 +211,19 @@ def wrapped(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "Rule":  # ...:listener-rule/app/name/balancer/listener/rule
         arn = str(record["RuleArn"]).replace(":listener-rule/", ":listener/", 1).rpartition("/")[0]
         return {"ListenerArn": arn, "Rules": [dict(record)]}
-    return dict(record)
+    return with_id(kind, record)
+
+
+# Where the answer of a describe call has the id that its record goes by.
+_INNER_ID = {"Firewalls": "Firewall", "FirewallPolicies": "FirewallPolicyResponse", "FirewallRuleGroups": "RuleGroupResponse"}  # fmt: skip
+
+
+def with_id(key: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with its id beside the rest, which answers on one firewall, policy or rule group have further in; without its token."""
+    held = record.get(_INNER_ID.get(key, ""))
+    member = TABLES[key].id if key in TABLES else ""
+    found = {name: value for name, value in record.items() if name not in ("UpdateToken", "ResponseMetadata")}
+    return {member: held[member], **found} if isinstance(held, Mapping) and member in held else found
 
 
 def joined(found: Sequence[Found]) -> list[Found]:

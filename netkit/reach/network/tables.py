@@ -57,6 +57,10 @@ TABLES: dict[str, Table] = {
         Table("LoadBalancerAttributes", "elbv2", "describe_load_balancer_attributes", "LoadBalancerArn", per="LoadBalancers"),
         Table("TargetGroups", "elbv2", "describe_target_groups", "TargetGroupArn"),
         Table("TargetGroupAttributes", "elbv2", "describe_target_group_attributes", "TargetGroupArn", per="TargetGroups"),
+        # Listed, then described one by one; policies and rule groups are those that the firewalls refer to.
+        Table("Firewalls", "network-firewall", "list_firewalls", "FirewallArn"),
+        Table("FirewallPolicies", "network-firewall", "describe_firewall_policy", "FirewallPolicyArn", per="Firewalls"),
+        Table("FirewallRuleGroups", "network-firewall", "describe_rule_group", "RuleGroupArn", per="FirewallPolicies"),
         Table("LoadBalancerTargetHealth", "elbv2", "describe_target_health", "TargetGroupArn", per="TargetGroups"),
     )
 }  # fmt: skip
@@ -65,9 +69,6 @@ TABLES: dict[str, Table] = {
 CARRIED: dict[str, str] = {
     "Addresses": "AllocationId",
     "CustomerGateways": "CustomerGatewayId",
-    "FirewallPolicies": "FirewallPolicyArn",
-    "FirewallRuleGroups": "RuleGroupArn",
-    "Firewalls": "FirewallArn",
     "FlowLogs": "FlowLogId",
     "HostedZonesByVpc": "VPCId",
     "ListenerAttributes": "ListenerArn",
