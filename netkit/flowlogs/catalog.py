@@ -219,7 +219,7 @@ def parse_query(name: str, text: str) -> Query:
         match = _HEADER.match(line)
         if match is None:
             if included := _INCLUDE.match(line):
-                body.append(_part(included[1]))
+                body.append(part(included[1]))
             elif not line.startswith("--"):
                 body.append(line)
             continue
@@ -249,7 +249,7 @@ def parse_query(name: str, text: str) -> Query:
 
 
 @cache
-def _part(name: str) -> str:
+def part(name: str) -> str:
     """Common table expressions that queries share, without their comment, ending in a comma."""
     text = (resources.files("netkit.flowlogs") / "queries" / "parts" / f"{name}.sql").read_text("utf-8")
     return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip() + ","

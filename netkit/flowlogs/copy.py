@@ -34,9 +34,13 @@ from netkit.flowlogs.forms import Part, Reading
 
 MOST_BYTES = 50_000_000_000  # of a copy on disk; it is about as large as the gzip text that it is of
 _LEAST_FREE = 500_000_000
+_HELD_BYTES = (
+    300_000_000  # of text that is held in memory, as tables twice that; writing it would take as long as reading it
+)
 _BATCH_BYTES, _BATCH_FILES = 64_000_000, 200
 _BAR_BYTES = 30_000_000  # less is read before a bar would be drawn
 _PREFIX = "netkit-flows-"
+_HELD = re.compile(r"nk_held_\d+$")
 
 
 @dataclass
@@ -94,7 +98,7 @@ class Copy:
         for name in ("in", "out", "parts"):
             (self.folder / name).mkdir()
         self._waiting: list[tuple[int, Part]] = []
-        self._written = self._linked = 0
+        self._written = self._linked = self._held = 0
         self._db: duckdb.DuckDBPyConnection | None = None
 
     # ------------------------------------------------------------------------------------------------------ opening
@@ -129,7 +133,8 @@ class Copy:
         """Read what was added and not yet read. Raises SourceError where nothing can be read, or the disk is too small."""
         if not self._waiting:
             return
-        waiting, self._waiting, self._db = self._waiting, [], None
+        self._park()
+        waiting, self._waiting = self._waiting, []
         whole = False
         try:
             with _bar(sum(_size(part.path) for _, part in waiting), len(waiting)) as bar:
@@ -147,6 +152,9 @@ class Copy:
         self._check_any()
 
     def _forget(self, numbers: set[int]) -> None:
+        for piece in self.pieces:
+            if piece.numbers & numbers and (held := _HELD.search(piece.sql)):
+                duck.run(self.db, f"DROP TABLE {held[0]}")
         self.pieces = [piece for piece in self.pieces if not piece.numbers & numbers]
         for number in numbers:
             old = self.files[number]
@@ -185,10 +193,10 @@ class Copy:
         sql = files.copy_sql(layout, self._links(batch))
         numbers = {number for number, _ in batch}
         in_place = layout.kind == "parquet" and files.well_typed(layout)
-        db = duck.connect([part.path for _, part in batch], folder=self.folder)
+        db = self.db.cursor()  # what DuckDB puts aside is a cursor's own
         try:
             if not in_place:
-                sql = self._write(db, sql, bar)
+                sql = self._write(db, sql, bar, sum(map(_unpacked_size, batch)))
             piece = Piece(layout.known, sql, numbers)
             rejected = _rejected(db) if layout.kind == "text" else {}
             redo = self._settle(db, piece, batch, rejected)
@@ -212,14 +220,32 @@ class Copy:
             _link(part.path.resolve(), link)
         return links
 
-    def _write(self, db: duckdb.DuckDBPyConnection, sql: str, bar: tqdm[Any] | None) -> str:
-        """The rows of a SELECT as Parquet of the copy; the SELECT of them."""
-        self._check_room()
+    def _write(self, db: duckdb.DuckDBPyConnection, sql: str, bar: tqdm[Any] | None, size: int) -> str:
+        """The rows of a SELECT, of text of about this size, in the copy: in memory while that is little, else as Parquet; the
+        SELECT of them."""
         self._written += 1
+        if self._held + size <= _HELD_BYTES:
+            self._held += size
+            table = f"nk_held_{self._written}"
+            with _watched(db, bar):
+                duck.run(db, f"CREATE TABLE {table} AS {sql}")
+            return f"SELECT * FROM {table}"
+        self._check_room()
         target = self.folder / "out" / f"{self._written:06}.parquet"
         with _watched(db, bar):
             duck.run(db, f"COPY ({sql}) TO {text(str(target))} (FORMAT parquet, COMPRESSION lz4)")
         return f"SELECT * FROM read_parquet({text(str(target))})"
+
+    def _park(self) -> None:
+        """Write what is held in memory to disk, since the connection is to be another one."""
+        for piece in self.pieces:
+            if _HELD.search(piece.sql):
+                self._check_room()
+                self._written += 1
+                target = self.folder / "out" / f"{self._written:06}.parquet"
+                duck.run(self.db, f"COPY ({piece.sql}) TO {text(str(target))} (FORMAT parquet, COMPRESSION lz4)")
+                piece.sql = f"SELECT * FROM read_parquet({text(str(target))})"
+        self._db, self._held = None, 0
 
     def _check_room(self) -> None:
         taken = self.bytes
@@ -369,6 +395,11 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def _unpacked_size(one: tuple[int, Part]) -> int:
+    """About how large the text of a part is: gzip text of flow logs is some twelve times smaller."""
+    return _size(one[1].path) * (1 if one[1].layout.compression == "none" else 12)
+
+
 def _batches(waiting: Sequence[tuple[int, Part]]) -> Iterator[list[tuple[int, Part]]]:
     """Parts of one layout together, up to so many bytes; one file is in a batch once."""
     groups: dict[Layout, list[tuple[int, Part]]] = {}
@@ -483,6 +514,17 @@ def _may_repeat(copy: Copy, numbers: set[int]) -> bool:
     return any(later[0] <= earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
 
 
+def _twice_covered(copy: Copy, numbers: set[int]) -> tuple[int, int]:
+    """From when to when more than one file has records: what is in two of them is within that."""
+    spans = sorted((one.first or 0, one.last or 0) for one in (copy.files[number] for number in numbers) if one.rows)
+    reach, both = spans[0][1], []
+    for first, last in spans[1:]:
+        if first <= reach:
+            both.append((first, min(last, reach)))
+        reach = max(reach, last)
+    return min(low for low, _ in both), max(high for _, high in both)
+
+
 def _drop_records(copy: Copy, pieces: list[Piece]) -> None:
     numbers = {number for piece in pieces for number in piece.numbers - piece.excluded}
     if len(numbers) < 2 or not _may_repeat(copy, numbers):
@@ -492,7 +534,11 @@ def _drop_records(copy: Copy, pieces: list[Piece]) -> None:
     if not place:
         return
     key = ", ".join(identifier(name) for name in (*place[:1], *_SAME, *(name for name in _TELLS if name in shared)))
-    union = " UNION ALL ".join(f"SELECT hash({key}) AS h, nk_file FROM ({piece.select()}) AS one" for piece in pieces)
+    low, high = _twice_covered(copy, numbers)
+    union = " UNION ALL ".join(
+        f'SELECT hash({key}) AS h, nk_file FROM ({piece.select()}) AS one WHERE "end" >= {low} AND "start" <= {high}'
+        for piece in pieces
+    )
     db = copy.db
     rows = sum(copy.files[number].rows for number in numbers)
     passes = 1 + rows // 10_000_000  # so that what is grouped at once is bounded
@@ -510,26 +556,27 @@ def _drop_records(copy: Copy, pieces: list[Piece]) -> None:
         if mine := sorted({row[0] for row in dropped} & piece.numbers):
             _rewrite(copy, piece, mine, f"hash({key})")
     duck.run(db, "DROP TABLE nk_drops")
-    copy._db = None
 
 
 def _rewrite(copy: Copy, piece: Piece, numbers: Sequence[int], key: str) -> None:
     """A piece without the records that other files have, and how many those were."""
-    copy._written += 1
-    target = copy.folder / "out" / f"{copy._written:06}.parquet"
-    kept = f"NOT EXISTS (SELECT 1 FROM nk_drops AS d WHERE d.nk_file = one.nk_file AND d.h = {key})"
-    duck.run(
-        copy.db,
-        f"COPY (SELECT * FROM ({piece.select()}) AS one WHERE {kept}) TO {text(str(target))} (FORMAT parquet, COMPRESSION lz4)",
-    )
-    sql = f"SELECT * FROM read_parquet({text(str(target))})"
-    left = dict(duck.run(copy.db, f"SELECT nk_file, count(*) FROM ({sql}) AS one GROUP BY 1").fetchall())
-    before = dict(duck.run(copy.db, f"SELECT nk_file, count(*) FROM ({piece.select()}) AS one GROUP BY 1").fetchall())
+    counted = "SELECT nk_file, count(*) FROM ({}) AS one GROUP BY 1"
+    before = dict(duck.run(copy.db, counted.format(piece.select())).fetchall())
+    twice = f"EXISTS (SELECT 1 FROM nk_drops AS d WHERE d.nk_file = one.nk_file AND d.h = {key})"
+    if held := _HELD.search(piece.sql):
+        mine = f"nk_file IN ({', '.join(map(str, numbers))})"
+        duck.run(copy.db, f"DELETE FROM {held[0]} AS one WHERE {mine} AND nk_wrong IS NULL AND {twice}")
+    else:
+        copy._written += 1
+        target = copy.folder / "out" / f"{copy._written:06}.parquet"
+        kept = f"SELECT * FROM ({piece.select()}) AS one WHERE NOT {twice}"
+        duck.run(copy.db, f"COPY ({kept}) TO {text(str(target))} (FORMAT parquet, COMPRESSION lz4)")
+        piece.sql, piece.excluded = f"SELECT * FROM read_parquet({text(str(target))})", set(piece.excluded)
+    left = dict(duck.run(copy.db, counted.format(piece.select())).fetchall())
     for number in numbers:
         gone = before.get(number, 0) - left.get(number, 0)
         copy.files[number].dropped["records that another file has too"] = gone
         copy.files[number].rows -= gone
-    piece.sql, piece.excluded = sql, set(piece.excluded)
 
 
 def _drop_files(copy: Copy, pieces: list[Piece]) -> None:

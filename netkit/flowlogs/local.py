@@ -24,6 +24,7 @@ from netkit.flowlogs.copy import MOST_BYTES, Copy, File, Piece
 from netkit.flowlogs.duck import identifier
 from netkit.flowlogs.engine import COVERAGE_COLUMNS, Ran, overlapping
 from netkit.flowlogs.fields import COLUMNS, family_of
+from netkit.flowlogs.shared import Shared, begun, reader
 from netkit.flowlogs.table import check_bucket
 
 _KEPT_ANSWERS, _KEPT_ROWS = 32, 50_000
@@ -52,6 +53,7 @@ class FileEngine:
         self._copy = Copy(formats, disk_bytes)
         self._strict = strict
         self._answers: dict[tuple[str, tuple[Value, ...]], pd.DataFrame] = {}
+        self._shared: Shared | None = None
         self.add(paths, names or {})
 
     def add(self, paths: Sequence[Path], names: Mapping[Path, str]) -> None:
@@ -88,7 +90,8 @@ class FileEngine:
             if key in self._answers:  # files do not change once they are read
                 return self._answers[key].copy(), Ran(text, tuple(whole), time.monotonic() - begun, notes=notes)
             try:
-                frame = duck.run(self._db, text, whole).df()
+                shared = self._over_shared(query, sql, window)
+                frame = duck.run(self._db, *((shared, values) if shared else (text, whole))).df()
             except duckdb.Error as problem:
                 if not self._leave_out_culprit():
                     raise QueryFailed(f"DuckDB failed the query: {duck.first_line(problem)}") from None
@@ -102,6 +105,15 @@ class FileEngine:
             self._answers[key] = frame.copy()
             while len(self._answers) > _KEPT_ANSWERS:
                 del self._answers[next(iter(self._answers))]
+
+    def _over_shared(self, query: Query, sql: str, window: Window | None) -> str | None:
+        """The text of a query over what it has in common with others, worked out once; None where there is no such thing."""
+        if begun(sql) is None:
+            return None
+        if self._shared is None or self._shared.db is not self._db:
+            self._shared = Shared(self._db)
+        flows, bound, _ = self._flows(reader(), window, self._chosen(query))
+        return self._shared.over(sql, flows, bound)
 
     def _judge(self) -> None:
         """Read what was not yet read."""
@@ -118,11 +130,13 @@ class FileEngine:
         family = "vpc" if "vpc" in families else "tgw"
         return [one for one in able if family_of(one[0]) == family]
 
-    def _flows(self, query: Query, window: Window | None) -> tuple[str, list[Value], tuple[str, ...]]:
-        """The records that a query reads, its columns typed and in one order, and what was left out."""
+    def _flows(
+        self, query: Query, window: Window | None, formats: Sequence[tuple[tuple[str, ...], list[Piece]]] | None = None
+    ) -> tuple[str, list[Value], tuple[str, ...]]:
+        """The records that a query reads (of these formats), its columns typed and in one order, and what was left out."""
         parts: list[str] = []
         values: list[Value] = []
-        chosen = self._chosen(query)
+        chosen = self._chosen(query) if formats is None else formats
         for columns, pieces in chosen:
             if window and "start" not in columns:
                 raise FieldError(
