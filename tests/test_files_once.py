@@ -17,10 +17,28 @@ from netkit.flowlogs.fields import COLUMNS
 from netkit.flowlogs.local import FileEngine
 
 SHARING = [name for name, query in catalogue().items() if shared.begun(query.sql)]
-ALL = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
-    " instance-id tcp-flags pkt-srcaddr pkt-dstaddr flow-direction reject-reason"
-).split()
+ALL = [
+    "version",
+    "account-id",
+    "interface-id",
+    "srcaddr",
+    "dstaddr",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "action",
+    "log-status",
+    "instance-id",
+    "tcp-flags",
+    "pkt-srcaddr",
+    "pkt-dstaddr",
+    "flow-direction",
+    "reject-reason",
+]
 T0 = 1_794_960_000
 BARE = tuple(name for name in ALL if name not in ("tcp-flags", "instance-id", "pkt-dstaddr", "reject-reason"))
 
