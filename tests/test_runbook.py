@@ -276,3 +276,22 @@ def open_offline(page: Path, selector: str) -> dict[str, Any]:
         found = {"outside": outside, "errors": errors, "count": tab.locator(selector).count(), "title": tab.title()}
         browser.close()
     return found
+
+
+@pytest.mark.parametrize(
+    ("given", "window"),
+    [
+        ({"source": "logs/some.csv"}, ""),
+        ({"source": "/tmp/a.log"}, ""),
+        ({"source": "s3://bucket/prefix"}, None),
+        ({"source": "logs:group"}, None),
+        ({"source": "database.table"}, None),
+        ({"source": "logs/some.csv", "window_end": "2026-11-20T00:00:00Z"}, None),
+        ({}, None),
+    ],
+)
+def test_files_given_without_a_window_are_asked_whole(given: dict[str, str], window: str | None) -> None:
+    book = Path(__file__).parent.parent / "notebooks" / "21_flow_logs_analysis.ipynb"
+    values = runbook.resolve(book, pairs=list(given.items()))
+    whole = dict.fromkeys(("window_start", "window_end", "baseline_start"), window) if window is not None else {}
+    assert values == whole | given

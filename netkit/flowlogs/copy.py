@@ -1,6 +1,7 @@
 """The private columnar copy: text is read once, whatever it is asked afterwards. Pure: local files only.
 
-Text of any form becomes Parquet in a private folder, typed and judged on the way; Parquet that is well typed is read where it is.
+Text of any form becomes typed columns, judged on the way: Parquet in a private folder, or tables in memory while they are small.
+Parquet that is well typed is read where it is.
 The folder is of its owner only, bounded, named in coverage, and removed when the copy is closed, when it is forgotten, or at the
 end of the interpreter; what a killed process left is removed by the next.
 """
@@ -224,13 +225,13 @@ class Copy:
         """The rows of a SELECT, of text of about this size, in the copy: in memory while that is little, else as Parquet; the
         SELECT of them."""
         self._written += 1
+        self._check_room()
         if self._held + size <= _HELD_BYTES:
             self._held += size
             table = f"nk_held_{self._written}"
             with _watched(db, bar):
                 duck.run(db, f"CREATE TABLE {table} AS {sql}")
             return f"SELECT * FROM {table}"
-        self._check_room()
         target = self.folder / "out" / f"{self._written:06}.parquet"
         with _watched(db, bar):
             duck.run(db, f"COPY ({sql}) TO {text(str(target))} (FORMAT parquet, COMPRESSION lz4)")
@@ -256,6 +257,11 @@ class Copy:
                 subject=str(self.folder),
                 hint="give disk_bytes, a TMPDIR with more room, or fewer files",
             )
+
+    @property
+    def held(self) -> int:
+        """About how many bytes of text it holds in memory instead."""
+        return self._held
 
     @property
     def bytes(self) -> int:

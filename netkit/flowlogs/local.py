@@ -15,9 +15,9 @@ import duckdb
 import pandas as pd
 from tqdm.auto import tqdm
 
-from netkit.core.errors import FieldError, QueryFailed, SourceError, WindowError
+from netkit.core.errors import AwsError, FieldError, QueryFailed, SourceError, WindowError
 from netkit.core.model import Window
-from netkit.core.session import Session
+from netkit.core.session import Session, aws_errors
 from netkit.flowlogs import duck, read
 from netkit.flowlogs.catalog import Query, Value
 from netkit.flowlogs.copy import MOST_BYTES, Copy, File, Piece
@@ -233,8 +233,9 @@ class FileEngine:
         return told + ([f"{after:,} records end after it and count whole"] if after else [])
 
     def _kept(self) -> list[str]:
-        size = self._copy.bytes
-        return [f"private copy of {size / 1e6:,.1f} MB on disk, removed at the end"] if size > 1_000_000 else []
+        size, held = self._copy.bytes, self._copy.held
+        told = [f"private copy of {size / 1e6:,.1f} MB on disk, removed at the end"] if size > 1_000_000 else []
+        return told + ([f"some {held / 1e6:,.0f} MB of text held in memory"] if held > 10_000_000 else [])
 
     def close(self) -> None:
         """Remove the private copy."""
@@ -351,8 +352,14 @@ class ObjectEngine:
         def fetch(numbered: tuple[int, str]) -> tuple[Path, str]:
             number, key = numbered
             path = Path(self._folder.name) / f"{number:06}"  # no name of others on this disk
-            client.download_file(self._bucket, key, str(path))
-            return path, f"s3://{self._bucket}/{key}"
+            address = f"s3://{self._bucket}/{key}"
+            try:
+                with aws_errors("s3:get_object"):
+                    client.download_file(self._bucket, key, str(path))
+            except AwsError as refused:
+                refused.subject = f"{address} ({refused.subject})"  # which of the many
+                raise
+            return path, address
 
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(fetch, enumerate(keys, first))

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from netkit.core.commandline import run_command
-from netkit.core.errors import NetkitError, SourceError
+from netkit.core.errors import NetkitError, SourceError, WindowError
 from netkit.core.model import Coverage, Finding, Window
 from netkit.core.session import Session
 from netkit.core.textfiles import MAX_LINE, LongLines, lines
@@ -49,7 +49,7 @@ def address_book(
         for name in from_dns(resolver_answers(Path(resolver_logs))):
             book.add(name)
     if "aws_services" in logs.names():
-        for name in from_services(logs.query("aws_services")):
+        for name in from_services(answer(logs, "aws_services")):
             book.add(name)
     known = any(name.known_from == "inventory" for name in book.names())
     checks = find_query("health_checks").typed(pd.DataFrame()) if known else answer(logs, "health_checks")
@@ -67,7 +67,7 @@ def rewrites(logs: FlowLogs, book: AddressBook | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=list(_NO_REWRITES))
     names = logs.names()
     if "packet_rewrites" in names:
-        return logs.query("packet_rewrites")
+        return answer(logs, "packet_rewrites")
     return answer(logs, "address_rewrites")
 
 
@@ -136,14 +136,20 @@ def scans(
 
 
 def answer(logs: FlowLogs, name: str, **parameters: Any) -> pd.DataFrame:
-    """logs.query(), or its columns without rows where the log lacks a field that the query needs (see not_answerable)."""
+    """logs.query(), or its columns without rows where the log lacks a field that the query needs (see not_answerable), or
+    where files miss the window wholly: how far a log can be trusted (trust) says which span they have."""
     query = find_query(name)
     lacking = query.missing([COLUMNS[one.replace("-", "_")].column for one in logs.fields])
     if lacking:
         empty = query.typed(pd.DataFrame())
         empty.attrs["lacks"] = ", ".join(lacking)  # so that a figure of it says why, and not that there was nothing
         return empty
-    return logs.query(name, **parameters)
+    try:
+        return logs.query(name, **parameters)
+    except WindowError as missed:
+        empty = query.typed(pd.DataFrame())
+        empty.attrs["lacks"] = missed.what
+        return empty
 
 
 def not_answerable(logs: FlowLogs) -> pd.DataFrame:

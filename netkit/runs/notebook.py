@@ -45,8 +45,7 @@ class Run:
 
     def session_for(self, source: str) -> Session | None:
         """The session that a source of flow logs needs: None for files, which need no account."""
-        remote = source.startswith(("s3://", "logs:")) or ("/" not in source and not (project_root() / source).exists())
-        return self.session if remote else None
+        return None if not source or is_files(source) else self.session
 
     @property
     def folder(self) -> Path:
@@ -65,6 +64,12 @@ class Run:
 
     def _repr_html_(self) -> str:
         return block(f"<p>{escaped(self)}</p>")
+
+
+def is_files(source: str) -> bool:
+    """Whether a source of flow logs is files of this machine: it is a path, or there in the project's folder."""
+    here = "/" in source or bool(source) and (project_root() / source).exists()
+    return here and not source.startswith(("s3://", "logs:"))
 
 
 def project_root() -> Path:

@@ -37,7 +37,7 @@ from netkit.core.errors import (
 )
 from netkit.core.model import SEVERITIES, Coverage, Finding, Severity
 from netkit.core.text import redacted
-from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION, project_root
+from netkit.runs.notebook import FINDINGS_MIME, FINDINGS_VERSION, is_files, project_root
 from netkit.runs.refuse import refuse
 
 RAN, FAILED, BAD_PARAMETERS, BAD_FINDINGS, FOUND = 0, 1, 2, 3, 10
@@ -157,7 +157,17 @@ def resolve(notebook: Path, *, file: Path | None = None, pairs: Sequence[tuple[s
     """The values of a run, typed as the notebook declares. Raises ParameterError, naming file, key and declared names."""
     known = declared(notebook)
     values = _checked(known, read_file(file), str(file)) if file else {}
-    return values | _checked(known, dict(pairs), "-p")
+    values |= _checked(known, dict(pairs), "-p")
+    return _whole_files(known, values) | values
+
+
+def _whole_files(known: Mapping[str, Declared], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The window of files that are given without one is their own: the notebook's default is that of its default source."""
+    source = given.get("source", "")
+    spans = [name for name in ("window_start", "window_end", "baseline_start") if name in known]
+    if not isinstance(source, str) or not is_files(source) or set(spans) & set(given):
+        return {}
+    return dict.fromkeys((name for name in spans if known[name].kind == "str"), "")
 
 
 def _checked(known: Mapping[str, Declared], given: Mapping[str, Any], source: str) -> dict[str, Any]:
