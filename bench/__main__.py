@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import netkit
-from bench import cloudwatch, mirror
+from bench import cloudwatch, mirror, once
 from bench import paths as reach
 from bench.given import facts, given
 from bench.peers import PEERS, QUERIES
@@ -72,7 +72,7 @@ def make(folder: Path, records: int) -> dict[str, Path]:
 
 
 SLICE = 100_000
-PARTS = ("speed", "memory", "scanned", "starts", "paths", "mirror", "cloudwatch")
+PARTS = ("speed", "once", "memory", "scanned", "starts", "paths", "mirror", "cloudwatch")
 SMALLEST = {"records": 2_000, "large": 4_000, "packets": 2_000, "large_packets": 4_000, "times": 1}
 
 
@@ -87,7 +87,10 @@ def _later(table: pa.Table, days: int) -> pa.Table:
 
 def run(name: str, query: str, folder: Path, times: int = 1) -> dict[str, Any]:
     """The quickest of some runs of a peer, each in a process of its own."""
-    command = [sys.executable, "-m", "bench.peers", name, query, str(folder)]
+    return _quickest([sys.executable, "-m", "bench.peers", name, query, str(folder)], times)
+
+
+def _quickest(command: Sequence[str], times: int) -> dict[str, Any]:
     answers = [
         json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
         for _ in range(times)
@@ -130,6 +133,18 @@ def speed(made: dict[str, Path], records: int, times: int) -> None:
             title = f"{query}, {records:,} records, {'gzip text' if kind == 'plain-text' else 'Parquet'} (all give the same answer)"
             show(title, ("who", "seconds", "times ours", "peak MB"), rows)
     print(f"  flowlogs-reader: measured on {min(SLICE, records):,} records and scaled")
+
+
+def reading_once(made: dict[str, Path], records: int, times: int) -> None:
+    """An investigation over gzip text beside one pass over it."""
+    rows, base = [], 0.0
+    for name in tqdm(once.PEERS, desc="once", leave=False):
+        answer = _quickest([sys.executable, "-m", "bench.once", name, str(made["plain-text"])], times)
+        base = base or float(answer["seconds"])
+        seconds, cpu, peak = (float(answer[key]) for key in ("seconds", "cpu", "peak_mb"))
+        rows.append((name, f"{seconds:.2f}", f"{seconds / base:.2f}", f"{cpu:.2f}", f"{peak:.0f}"))
+    title = f"{len(once.QUESTIONS)} questions over {records:,} records of gzip text"
+    show(title, ("who", "seconds", "passes", "CPU seconds", "peak MB"), rows)
 
 
 def memory(small: dict[str, Path], large: dict[str, Path], sizes: tuple[int, int]) -> None:
@@ -254,11 +269,13 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; made by: python -m bench {' '.join(sys.argv[1:])}".rstrip()
     )
     with tempfile.TemporaryDirectory(prefix="netkit-bench-") as folder:
-        if chosen.only in (None, "speed", "memory"):
+        if chosen.only in (None, "speed", "memory", "once"):
             small = make(Path(folder) / "small", chosen.records)
-            if chosen.only != "memory":
+            if chosen.only in (None, "once"):
+                reading_once(small, chosen.records, chosen.times)
+            if chosen.only in (None, "speed"):
                 speed(small, chosen.records, chosen.times)
-            if chosen.large and chosen.only != "speed":
+            if chosen.large and chosen.only in (None, "memory"):
                 memory(small, make(Path(folder) / "large", chosen.large), (chosen.records, chosen.large))
         if chosen.only in (None, "scanned"):
             scanned()

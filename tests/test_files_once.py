@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from netkit import flowlogs
 from netkit.core.errors import AwsError, SourceError
+from netkit.core.model import Window
 from netkit.flowlogs import copy, local, shared
 from netkit.flowlogs.catalog import catalogue
 from netkit.flowlogs.fields import COLUMNS
@@ -85,23 +87,26 @@ def lines(seed: int, count: int, names: tuple[str, ...]) -> str:
 
 
 def asked(path: Path, name: str, **given: Any) -> pd.DataFrame:
-    return flowlogs.open(path).query(name, **given)
+    late = datetime.fromtimestamp(T0 + 1800, UTC)
+    window = Window(late, late + timedelta(hours=2)) if given else None
+    return flowlogs.open(path, window=window).query(name, **given)
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("name", SHARING)
+@pytest.mark.parametrize("name", [*SHARING, "new_talkers", "egress_spikes"])
 def test_a_question_that_shares_answers_as_alone(
     tmp_path: Path, name: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.log").write_text(lines(seed, 700, tuple(ALL)))
     if catalogue()[name].missing([COLUMNS[one.replace("-", "_")].column for one in BARE]) == ():
         (tmp_path / "b.log").write_text(lines(seed + 50, 300, BARE))
-    together = asked(tmp_path, name)
+    given = {"baseline_start": T0} if name not in SHARING else {}
+    together = asked(tmp_path, name, **given)
     words = shared._MOST_WORDS
     monkeypatch.setattr(shared, "_MOST_WORDS", 0)
-    plain = asked(tmp_path, name)
-    monkeypatch.setattr(FileEngine, "_over_shared", lambda *_: None)
-    alone = asked(tmp_path, name)
+    plain = asked(tmp_path, name, **given)
+    monkeypatch.setattr(FileEngine, "_asked", lambda self, _q, _s, _v, _w, text: self._db.execute(*text).df())
+    alone = asked(tmp_path, name, **given)
     assert words > 0
     pd.testing.assert_frame_equal(together, alone)
     pd.testing.assert_frame_equal(plain, alone)

@@ -19,12 +19,12 @@ from netkit.core.errors import AwsError, FieldError, QueryFailed, SourceError, W
 from netkit.core.model import Window
 from netkit.core.session import Session, aws_errors
 from netkit.flowlogs import duck, read
-from netkit.flowlogs.catalog import Query, Value
+from netkit.flowlogs.catalog import Query, Value, part
 from netkit.flowlogs.copy import MOST_BYTES, Copy, File, Piece
 from netkit.flowlogs.duck import identifier
 from netkit.flowlogs.engine import COVERAGE_COLUMNS, Ran, overlapping
 from netkit.flowlogs.fields import COLUMNS, family_of
-from netkit.flowlogs.shared import Shared, begun, reader
+from netkit.flowlogs.shared import Shared, reader
 from netkit.flowlogs.table import check_bucket
 
 _KEPT_ANSWERS, _KEPT_ROWS = 32, 50_000
@@ -90,8 +90,7 @@ class FileEngine:
             if key in self._answers:  # files do not change once they are read
                 return self._answers[key].copy(), Ran(text, tuple(whole), time.monotonic() - begun, notes=notes)
             try:
-                shared = self._over_shared(query, sql, window)
-                frame = duck.run(self._db, *((shared, values) if shared else (text, whole))).df()
+                frame = self._asked(query, sql, values, window, (text, whole))
             except duckdb.Error as problem:
                 if not self._leave_out_culprit():
                     raise QueryFailed(f"DuckDB failed the query: {duck.first_line(problem)}") from None
@@ -106,14 +105,20 @@ class FileEngine:
             while len(self._answers) > _KEPT_ANSWERS:
                 del self._answers[next(iter(self._answers))]
 
-    def _over_shared(self, query: Query, sql: str, window: Window | None) -> str | None:
-        """The text of a query over what it has in common with others, worked out once; None where there is no such thing."""
-        if begun(sql) is None:
-            return None
+    def _asked(
+        self, query: Query, sql: str, values: list[Value], window: Window | None, plain: tuple[str, list[Value]]
+    ) -> pd.DataFrame:
+        """The answer to a query, over what it has in common with others where it has that."""
+        if part("legs") not in sql:
+            return duck.run(self._db, *plain).df()
         if self._shared is None or self._shared.db is not self._db:
             self._shared = Shared(self._db)
         flows, bound, _ = self._flows(reader(), window, self._chosen(query))
-        return self._shared.over(sql, flows, bound)
+        if text := self._shared.over(sql, flows, bound):
+            return duck.run(self._db, text, values).df()
+        flows, bound, _ = self._flows(query, window)
+        text = self._shared.lighter(query, sql, flows, bound)
+        return duck.run(self._db, text or plain[0], [*bound, *values]).df()
 
     def _judge(self) -> None:
         """Read what was not yet read."""

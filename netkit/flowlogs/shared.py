@@ -32,6 +32,10 @@ _TEXTS = (
     "reject_reason",
     "pkt_dstaddr",
 )
+_ENDS = """    CASE WHEN to_server = 1 THEN srcaddr ELSE dstaddr END AS client,
+    CASE WHEN to_server = 1 THEN dstaddr ELSE srcaddr END AS server,
+    CASE WHEN to_server = 1 THEN dstport ELSE srcport END AS server_port,
+    CASE WHEN to_server = 1 THEN srcport ELSE dstport END AS client_port"""
 _MOST_WORDS = 1_000_000  # a dictionary is held in memory; where there are more, texts stay texts
 _HEAD = re.compile(
     r"WITH tuples AS \(\s*SELECT\s+" + r",\s+".join(_KEYS) + r",\s+(?P<measures>.+?)\s+FROM flows"
@@ -91,7 +95,7 @@ class Shared:
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self.db = db
         self._tables: dict[tuple[str, tuple[Value, ...]], str] = {}
-        self._words: str | None = None
+        self._kinds = 0
 
     def over(self, sql: str, flows: str, values: Sequence[Value]) -> str | None:
         """The text over a prepared table, which takes the same values but those of `flows`; None where it shares nothing.
@@ -105,18 +109,31 @@ class Shared:
             self._tables[key] = self._make(f"nk_legs_{len(self._tables)}", flows, values)
         counted = ", ".join(f"{_measures()[text]} AS {identifier(name)}" for name, text in one.measures)
         return (
-            f"WITH legs AS (\n  SELECT {', '.join((*_KEYS, *_JUDGED))}, {counted},\n"
-            "    CASE WHEN to_server = 1 THEN srcaddr ELSE dstaddr END AS client,\n"
-            "    CASE WHEN to_server = 1 THEN dstaddr ELSE srcaddr END AS server,\n"
-            "    CASE WHEN to_server = 1 THEN dstport ELSE srcport END AS server_port,\n"
-            "    CASE WHEN to_server = 1 THEN srcport ELSE dstport END AS client_port\n"
+            f"WITH legs AS (\n  SELECT {', '.join((*_KEYS, *_JUDGED))}, {counted},\n{_ENDS}\n"
             f"  FROM {self._tables[key]}{one.further.replace(' AND', ' WHERE')}\n),{one.rest}"
         )
 
+    def lighter(self, query: Query, sql: str, flows: str, values: Sequence[Value]) -> str | None:
+        """A text that includes legs.sql over records of its own, its whole beginning with `flows`: it judges each 5-tuple once, and
+        texts are numbers. None for one that does not include it."""
+        head, legs, rest = sql.partition(part("legs"))
+        if not legs:
+            return None
+        names = [name for name in _TEXTS if name in query.reads_all]
+        kind = self._dictionary(flows, values, names)
+        five = ", ".join(_FIVE)
+        judged = ", ".join(f"j.{name}" for name in _JUDGED)
+        once = legs.replace("FROM tuples\n", "FROM nk_fives\n").replace("\nlegs AS (", "\nnk_judged AS (")
+        text = (
+            f"{head}nk_fives AS (SELECT {five}, MAX(asks) AS asks, MAX(answers) AS answers, MIN(first_seen) AS first_seen"
+            f" FROM tuples GROUP BY {five}),\n{once}\n"
+            f"nk_sided AS (SELECT t.*, {judged} FROM tuples AS t JOIN nk_judged AS j ON {_same('t', 'j')}),\n"
+            f"legs AS (SELECT *,\n{_ENDS}\n  FROM nk_sided\n),{rest}"
+        )
+        return query.over(_coded(flows, kind, names), text, (*query.fields, *query.optional))
+
     def _make(self, table: str, flows: str, values: Sequence[Value]) -> str:
-        kind = self._dictionary(flows, values)
-        coded = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name in _TEXTS) if kind else ""
-        records = f"SELECT * REPLACE ({coded}) FROM ({flows}) AS plain" if kind else flows
+        records = _coded(flows, self._dictionary(flows, values, _TEXTS), _TEXTS)
         counted = ", ".join(f"{text} AS {name}" for text, name in _measures().items())
         keys, five = ", ".join(_KEYS), ", ".join(_FIVE)
         duck.run(
@@ -132,30 +149,41 @@ class Shared:
             f" min({first}) AS first_seen FROM nk_tuples GROUP BY {five}),\n{part('legs').rstrip(',')}\n"
             f"SELECT {five}, {', '.join(_JUDGED)} FROM legs",
         )
-        same = " AND ".join(f"t.{name} IS NOT DISTINCT FROM j.{name}" for name in _FIVE)
         judged = ", ".join(f"j.{name}" for name in _JUDGED)
         duck.run(
             self.db,
-            f"CREATE TEMP TABLE {table} AS SELECT t.*, {judged} FROM nk_tuples AS t JOIN nk_judged AS j ON {same}",
+            f"CREATE TEMP TABLE {table} AS SELECT t.*, {judged} FROM nk_tuples AS t JOIN nk_judged AS j ON {_same('t', 'j')}",
         )
         duck.run(self.db, "DROP TABLE nk_tuples; DROP TABLE nk_judged")
         return table
 
-    def _dictionary(self, flows: str, values: Sequence[Value]) -> str:
+    def _dictionary(self, flows: str, values: Sequence[Value], names: Sequence[str]) -> str:
         """A type that holds every text of these records as a number, in the order of the texts; "" where there are too many."""
-        each = " UNION ALL ".join(f"SELECT DISTINCT CAST({name} AS VARCHAR) AS word FROM flows" for name in _TEXTS)
+        each = " UNION ALL ".join(f"SELECT DISTINCT CAST({name} AS VARCHAR) AS word FROM flows" for name in names)
         duck.run(
             self.db,
-            f"CREATE OR REPLACE TEMP TABLE nk_words AS WITH flows AS MATERIALIZED (\nSELECT {', '.join(_TEXTS)} FROM (\n{flows}\n) AS plain)"
+            f"CREATE OR REPLACE TEMP TABLE nk_words AS WITH flows AS MATERIALIZED (\nSELECT {', '.join(names)} FROM (\n{flows}\n) AS plain)"
             f" SELECT DISTINCT word FROM ({each}) AS words WHERE word IS NOT NULL",
             values,
         )
         count = duck.run(self.db, "SELECT count(*) FROM nk_words").fetchall()[0][0]
-        kind = f"nk_word_{len(self._tables)}" if 0 < count <= _MOST_WORDS else ""
-        if kind:
+        kind = ""
+        if 0 < count <= _MOST_WORDS:
+            self._kinds += 1
+            kind = f"nk_word_{self._kinds}"
             duck.run(self.db, f"CREATE TEMP TYPE {kind} AS ENUM (SELECT word FROM nk_words ORDER BY word)")
         duck.run(self.db, "DROP TABLE nk_words")
         return kind
+
+
+def _coded(flows: str, kind: str, names: Sequence[str]) -> str:
+    """Records with these texts as numbers of a dictionary."""
+    coded = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name in names)
+    return f"SELECT * REPLACE ({coded}) FROM (\n{flows}\n) AS plain" if kind else flows
+
+
+def _same(one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{name} IS NOT DISTINCT FROM {other}.{name}" for name in _FIVE)
 
 
 def _seen_by_legs() -> tuple[str, str, str]:

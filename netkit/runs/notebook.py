@@ -68,7 +68,7 @@ class Run:
 
 def is_files(source: str) -> bool:
     """Whether a source of flow logs is files of this machine: it is a path, or there in the project's folder."""
-    here = "/" in source or bool(source) and (project_root() / source).exists()
+    here = "/" in source or (source != "" and (project_root() / source).exists())
     return here and not source.startswith(("s3://", "logs:"))
 
 
