@@ -10,6 +10,7 @@ import pytest
 from netkit.cloudwatch import proof
 from netkit.cloudwatch.agent import AgentConfig
 from netkit.core.model import Finding, Window
+from netkit.runs.answer import events
 
 DAY = Window.parse("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
 WEB, APP = "i-00000000000000001", "i-00000000000000002"
@@ -142,6 +143,17 @@ def test_a_log_without_its_stream_names_the_user_that_may_not_read_it() -> None:
     well = arrived(CONFIG, HOSTS, listed(*full(WEB), *full(APP)), points(r0="0-1439", r1="0-1439", r2="0-1439", r3="0-1439"))  # fmt: skip
     findings = [*proof.agent_findings(well, DAY), *proof.log_findings(logs, DAY)]
     assert codes(findings) == [("CW-AGENT-SILENT", "refuted"), ("CW-LOG-SILENT", "confirmed")]
+
+
+@pytest.mark.parametrize(("silent", "groups"), [(("app",), 1), (("app", "web"), 3)])
+def test_a_silent_host_and_its_silent_log_are_one_event(silent: tuple[str, ...], groups: int) -> None:
+    gone = {"app": APP, "web": WEB}
+    rows = [(host, "mem", "missing" if host in [gone[one] for one in silent] else "arrived") for host in (WEB, APP)]
+    found = pd.DataFrame(rows, columns=["instance_id", "metric", "state"]).assign(last=DAY.end, cause="it is silent")
+    logs = found.rename(columns={"metric": "source"}).assign(group="/shop/web")
+    findings = [*proof.agent_findings(found, DAY), *proof.log_findings(logs, DAY)]
+    assert len(findings) == len(silent) + 1
+    assert len(events(findings)) == groups
 
 
 def test_a_stream_that_only_the_host_can_name_is_unknown() -> None:

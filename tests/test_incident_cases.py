@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netkit.incident import investigate
+from netkit.runs.answer import events
 from netkit.runs.codes import unlisted
 
 CASES = Path(__file__).parents[2] / "shared/data/incidents"
@@ -33,6 +34,8 @@ def test_the_first_place_is_right(case: str) -> None:
     wanted = ANSWERS[case]
     findings = investigate(CASES / case).findings
     assert unlisted(findings) == []
+    proved = sum(one.code == "INCIDENT-CAUSE" and one.status == "confirmed" for one in findings)
+    assert len(events(findings)) <= max(1, proved + (findings[0].status != "confirmed"))
     found = [one.as_dict() for one in findings]
     fault, resource, evidence = first(found)
     if wanted["unknown_ok"] and fault == "insufficient-evidence":

@@ -16,6 +16,7 @@ from netkit.core.model import Finding, Window
 from netkit.mirror import MirrorFilter, MirrorSession, Rule, parse_filter, read_capture, stolen, verify
 from netkit.mirror.expected import flows, rule_coverage
 from netkit.mirror.filters import ANYWHERE
+from netkit.runs.answer import events
 
 SESSION: dict[str, Any] = {
     "TrafficMirrorSessionId": "tms-0123456789abcdef0", "TrafficMirrorTargetId": "tmt-0123456789abcdef0",
@@ -159,6 +160,26 @@ def test_loss_in_bytes_and_beside_the_flow_log(tmp_path: Path) -> None:
     assert faults(missing) == ["MIRROR-FLOW-LOG"]
     assert missing[0].evidence["missing"] == ["tcp 10.0.7.8:1 -> 10.0.0.5:80"]
     assert "30 packets" in missing[0].claim
+
+
+@pytest.mark.parametrize(
+    ("octets", "packets", "explains"),
+    [
+        (9000, 6, ["MIRROR-LOSS", "MIRROR-FLOW-LOG"]),
+        (1400, 1, ["MIRROR-LOSS", "MIRROR-FLOW-LOG"]),
+        (1399, 1, ["MIRROR-FLOW-LOG"]),
+        (1400, 0, ["MIRROR-LOSS"]),
+        (60, 0, []),
+    ],
+)
+def test_what_was_skipped_explains_no_more_than_it_was(
+    tmp_path: Path, octets: int, packets: int, explains: list[str]
+) -> None:
+    sent = talk()
+    counted = metrics(NetworkMirrorIn=600, NetworkSkipMirrorOut=octets, NetworkPacketsSkipMirrorOut=packets)
+    found = look(tmp_path, mirrored(*sent[:7], *sent[8:]), flow_logs=records(LOG), metrics=counted)
+    assert list(named(found, "MIRROR-SKIPPED").evidence.get("explains", [])) == explains
+    assert len(events(found)) == len(faults(found)) - len(explains)
 
 
 def test_secondary_addresses_are_those_of_the_packets(tmp_path: Path) -> None:

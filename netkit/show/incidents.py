@@ -67,7 +67,7 @@ def incident_ranking(frame: pd.DataFrame, *, title: str = "The causes, by points
     words = [f"{standing} ({points:+d})" for standing, points in zip(top["standing"], top["points"], strict=True)]
     figure.add_trace(
         Bar(
-            x=top["points"], y=[f"{number}. {name}" for number, name in zip(top["rank"], names, strict=True)], orientation="h", text=words, textposition="outside", cliponaxis=False,
+            x=top["points"], y=[f"{number}. {name}: {word}" for number, name, word in zip(top["rank"], names, words, strict=True)], orientation="h", text=words, textposition="none",
             marker={"color": [_STANDING[one] for one in top["standing"]]}, hovertemplate="%{y}<br>%{text}<extra></extra>",
         )
     )  # fmt: skip
