@@ -84,7 +84,7 @@ def timeline(frame: pd.DataFrame, *, measure: str = "bytes", title: str = "Traff
             opacity=0.35,
             line_width=0,
             annotation_text="no records",
-            annotation_position="top left",
+            annotation_position="bottom left",
         )
     buttons = [
         {
