@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from netkit.core.errors import InputError
 
@@ -40,6 +41,34 @@ def teardown_command(
     if profile:
         words += ["--profile", profile]
     return f"{PROGRAM} teardown {shlex.join(words)} --armed"
+
+
+def incident_command(
+    source: str, destination: str, protocol: str, port: int, *, vpc: str | None = None, start: datetime, end: datetime
+) -> str:
+    """The command line that opens the incident notebook on two ends, a service (port 0 or less for none) and a window."""
+    moments = {"window_start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "window_end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+    service = {"protocol": protocol, "port": max(port, 0)}
+    return run_command("50_incident", source=source, destination=destination, **service, vpc=vpc or "", **moments)
+
+
+def placed(text: str, *, target: str, account_id: str = "", region: str = "", profile: str = "") -> str:
+    """A next step with its command lines going where the run was: netkit's by their parameters, `aws` ones by their options."""
+    own = {"target": target, "account_id": account_id, "profile": profile} if target != "sandbox" else {}
+    if region and (own or region != "us-east-1"):
+        own["region"] = region
+    words = [word for name, value in own.items() if value for word in ("-p", name, value)]
+    options = {"--region": region, "--profile": profile if target != "sandbox" else ""}
+    return "\n".join(_placed(line, words, options) for line in text.split("\n"))
+
+
+def _placed(line: str, words: Sequence[str], options: Mapping[str, str]) -> str:
+    if line.startswith(f"{PROGRAM} run "):
+        return " ".join([line, shlex.join(words)]) if words and " -p target " not in line else line
+    if not line.removeprefix("# ").startswith("aws "):
+        return line
+    missing = [word for name, value in options.items() if value and f" {name} " not in line for word in (name, value)]
+    return " ".join([line, shlex.join(missing)]) if missing else line
 
 
 def _text(value: object) -> str:

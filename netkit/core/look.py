@@ -128,7 +128,7 @@ class Folded:
 
 def is_command(text: str) -> bool:
     """Whether a text is a command line rather than a sentence."""
-    return text.startswith(("aws ", "python ", "netkit ", "make ", "#!/"))
+    return text.startswith(("aws ", "python ", "netkit ", "make ", "#!/", "# "))
 
 
 def step(text: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -17,10 +17,20 @@ from netkit.core.session import Session
 from netkit.core.textfiles import MAX_LINE, LongLines, lines
 from netkit.flowlogs import read
 from netkit.flowlogs.catalog import catalogue, find_query
-from netkit.flowlogs.engines import FlowLogs, open_logs
+from netkit.flowlogs.engines import FileEngine, FlowLogs, open_logs
 from netkit.flowlogs.fields import COLUMNS
-from netkit.flowlogs.findings import Trust, counted, few_rejects, few_replies, find_gaps, looked_for, order_hops
+from netkit.flowlogs.findings import (
+    Trust,
+    cluster_rejects,
+    counted,
+    few_rejects,
+    few_replies,
+    find_gaps,
+    looked_for,
+    order_hops,
+)
 from netkit.flowlogs.findings import cross_zone as zones_crossed
+from netkit.flowlogs.findings.words import flow_command
 from netkit.flowlogs.names import AddressBook, from_dns, from_inventory, from_log, from_services
 from netkit.flowlogs.table import FlowLogSpec
 
@@ -108,7 +118,36 @@ def trust(logs: FlowLogs, *, bucket_s: int = 600) -> tuple[Trust, pd.DataFrame]:
     statuses = "log-status" in logs.fields
     seen = logs.coverage().dropna(subset=["first_seen"])
     records = (int(seen["first_seen"].min()), int(seen["last_seen"].max())) if len(seen) else None
-    return Trust(logs.window, logs.coverage_rows(), gaps, busy, records, statuses, logs.source), buckets
+    return Trust(logs.window, logs.coverage_rows(), gaps, busy, records, statuses, logs.source, _files(logs)), buckets
+
+
+def _files(logs: FlowLogs) -> bool:
+    return isinstance(logs.engine, FileEngine)
+
+
+class Placed(Protocol):
+    """What clusters() needs of a notebook's run (netkit.runs.notebook.Run)."""
+
+    def here(self, text: str) -> str:
+        """A command that goes where the run went."""
+        ...
+
+
+def clusters(run: Placed, logs: FlowLogs, rejects: pd.DataFrame, book: AddressBook) -> pd.DataFrame:
+    """Rejected traffic as clusters (netkit.flowlogs.findings.cluster_rejects), their commands for where the run went.
+
+    Of files the commands open the flow itself: there is no account to ask for its rules.
+    """
+    found = cluster_rejects(rejects, book, rewrites(logs, book))
+    if not _files(logs):
+        return found.assign(command=found["command"].map(run.here))
+    start, end = (f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in (logs.window.start, logs.window.end))
+    window = {"window_start": start, "window_end": end, "baseline_start": ""}
+    again = [
+        flow_command(logs.source, sources[0], target, **window) if command else ""
+        for sources, target, command in zip(found["sources"], found["target"], found["command"], strict=True)
+    ]
+    return found.assign(command=pd.Series(again, index=found.index, dtype="object"))
 
 
 def scans(

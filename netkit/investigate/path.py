@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
-from netkit.core.commandline import teardown_command
+from netkit.core.commandline import incident_command, teardown_command
 from netkit.core.errors import AccessError, BudgetError, InputError
 from netkit.core.model import NOT_ASKED, Finding, Unknown, Verdict
 from netkit.core.packets import blocks
@@ -178,12 +179,31 @@ def applied_findings(plan: Plan | str, applied: Verdict | None) -> list[Finding]
     ]
 
 
-def next_step(fixes: Sequence[Fix]) -> str:
-    """What to do now: all commands of the best fix in their order, with their undo; or what has to be decided."""
-    if not fixes:
-        return ""
-    best = fixes[0]
-    return best.steps or "; ".join((*best.decide, *best.remains))[:400]
+def next_step(run: Run, verdict: Verdict, fixes: Sequence[Fix], ends: Mapping[str, str], folder: str = "") -> str:
+    """What to do now: all commands of the best fix with their undo, or what has to be decided; then since when, and who changed it.
+
+    ends: source, destination and vpc as they were asked; folder: of the snapshot, "" where it was taken now: of an older one
+    the account that is asked now says nothing
+    """
+    best = fixes[0] if fixes else None
+    step = (best.steps or "; ".join((*best.decide, *best.remains))[:400]) if best else ""
+    if folder or verdict.reachable or not verdict.protocol or "internet" in ends.values():
+        return step
+    now = run.session.now()
+    port = int(verdict.port) if verdict.port.isdecimal() else 0
+    since = incident_command(
+        ends["source"],
+        ends["destination"],
+        verdict.protocol,
+        port,
+        vpc=ends.get("vpc"),
+        start=now - _LOOK_BACK,
+        end=now,
+    )
+    return "\n".join([*([step] if step else []), "# since when, and who changed it:", since])
+
+
+_LOOK_BACK = timedelta(hours=4)  # reading live costs by the hour
 
 
 # --- AWS's own analyzer

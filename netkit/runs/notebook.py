@@ -7,12 +7,14 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from netkit.core.commandline import placed
 from netkit.core.errors import FindingError, NetkitError, redact
 from netkit.core.look import IGNORE, UNTYPESET, block
 from netkit.core.model import Finding, Window
@@ -58,6 +60,10 @@ class Run:
         here = project_root() / source
         return str(here) if not elsewhere and ("/" in source or here.exists()) else source
 
+    def here(self, text: str) -> str:
+        """A next step whose commands go where this run went (netkit.core.commandline.placed)."""
+        return placed(text, **self._connect)
+
     def __str__(self) -> str:
         where = f"{self._connect['target']} {self._connect['account_id']}".strip()
         return f"netkit: {where}, {self._connect['region']}" + (f", {self.window}" if self.window else "")
@@ -102,6 +108,7 @@ def begin(
     _for_people()
     window = Window.parse(window_start, window_end) if window_start or window_end else None
     run = Run(target, region, profile, account_id, window)
+    _BOX.run = run
     _BOX.open(str(run))
     return run
 
@@ -122,6 +129,8 @@ def publish(findings: Sequence[Finding]) -> None:
     for one in findings:
         if not isinstance(one, Finding):
             raise FindingError(f"{type(one).__name__} is not a Finding", hint="build netkit.Finding values")
+    if _BOX.run is not None:
+        findings = [replace(one, next_step=_BOX.run.here(one.next_step)) for one in findings]
     body = {"version": FINDINGS_VERSION, "findings": [one.as_dict() for one in findings]}
     text = "\n".join(map(str, findings))
     _BOX.fill(answer_html(findings), text)
@@ -133,6 +142,7 @@ class _Box:
 
     def __init__(self) -> None:
         self.about = ""
+        self.run: Run | None = None
         self.handle: Any = None
 
     def open(self, about: str) -> None:

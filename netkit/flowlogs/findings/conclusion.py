@@ -8,7 +8,7 @@ import pandas as pd
 
 from netkit.core.model import SEVERITIES, Finding, Status
 from netkit.flowlogs.findings.trust import Trust
-from netkit.flowlogs.findings.words import NEVER_LOGGED, flow_command, listed
+from netkit.flowlogs.findings.words import NEVER_LOGGED, listed
 
 LOOKED_FOR = {
     "FLOW-REJECT-CLUSTER": "rejected inside traffic",
@@ -84,6 +84,6 @@ def nothing_found(trust: Trust, looked: Sequence[str], few: Mapping[str, str] | 
         claim += f", as far as the log can be seen ({whole.note or whole.state})"
     if few:
         claim += f". There was, though less than a finding needs: {'; '.join(few.values())}"
-    step = flow_command(trust.source, window_start="last 24h", window_end="")
+    step = trust.again() if trust.files else trust.again(window_start="last 24h", window_end="")
     evidence = {"looked_for": list(looked), "below_threshold": dict(few or {})}
     return Finding("FLOW-NOTHING-FOUND", status, "info", (), claim, evidence, (NEVER_LOGGED,), (whole,), step)

@@ -15,7 +15,15 @@ import pandas as pd
 from netkit.core.model import Finding, Severity
 from netkit.core.net import protocol_name
 from netkit.flowlogs.findings.trust import Trust, counted_finding, span
-from netkit.flowlogs.findings.words import NO_RULE_ID, clock, counted, listed, reachability_command
+from netkit.flowlogs.findings.words import (
+    NO_RULE_ID,
+    clock,
+    counted,
+    listed,
+    reachability_command,
+    since_when_command,
+    with_files,
+)
 from netkit.flowlogs.names import AddressBook
 
 CLUSTER_COLUMNS = (
@@ -288,10 +296,21 @@ def _reject_finding(row: dict[Any, Any], trust: Trust) -> Finding:
     doubtful = row["kind"] == "unknown" or row["leg"] == "unknown"
     if row["kind"] == "unknown":
         limits = (*limits, "whose these IPv6 addresses are is not known: with the account's inventory it would be")
-    step = row["command"] or "aws ec2 describe-vpc-block-public-access-options"
+    step = _reject_step(row, trust)
     return counted_finding(
         "FLOW-REJECT-CLUSTER", severity, subject, row["story"], evidence, seen, step, limits, doubtful=doubtful
     )
+
+
+def _reject_step(row: Mapping[Any, Any], trust: Trust) -> str:
+    """Why it is refused, and since when; of files the flow itself."""
+    if not row["command"]:
+        return "aws ec2 describe-vpc-block-public-access-options"
+    asked = (row["sources"][0], row["target"], row["protocol"], row["port"])
+    if trust.files:
+        return with_files(trust.again(*asked[:2]), *asked)
+    place = row["interfaces"][0] if row["interfaces"] else ""
+    return "\n".join([row["command"], since_when_command(*asked, place, row["first_seen"], row["last_seen"])])
 
 
 def few_rejects(clusters: pd.DataFrame, *, min_records: int = MIN_RECORDS) -> str:

@@ -15,7 +15,15 @@ import pandas as pd
 from netkit.core.model import Finding, Severity
 from netkit.core.net import protocol_name
 from netkit.flowlogs.findings.trust import Trust, counted_finding
-from netkit.flowlogs.findings.words import NO_RULE_ID, clock, counted, listed, reachability_command
+from netkit.flowlogs.findings.words import (
+    NO_RULE_ID,
+    clock,
+    counted,
+    listed,
+    reachability_command,
+    since_when_command,
+    with_files,
+)
 from netkit.flowlogs.names import AddressBook
 
 MIN_PROVEN = 3  # connections whose whole opening is in the log; of protocols that are never closed one is enough
@@ -111,7 +119,11 @@ def _finding(rows: pd.DataFrame, side: str, book: AddressBook, trust: Trust) -> 
         "network_acl": acl, "connections": dead, "answered": answered, "replies_rejected": lost, "interface": interface,
         "first_seen": clock(first), "last_seen": clock(last),
     }  # fmt: skip
-    step = reachability_command(str(top["client"]), str(top["server"]), protocol, port, interface)
+    asked = (str(top["client"]), str(top["server"]), protocol, port)
+    if trust.files:
+        step = with_files(trust.again(*asked[:2]), *asked)
+    else:
+        step = "\n".join([reachability_command(*asked, interface), since_when_command(*asked, interface, first, last)])
     seen = trust.rests_on([interface], first, last)
     severity: Severity = "high" if dead >= 0.25 * (dead + answered) else "medium"
     subject = (interface, *(clients if side == "client" else servers)[:20])

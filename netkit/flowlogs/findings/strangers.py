@@ -9,7 +9,7 @@ import pandas as pd
 from netkit.core.model import Finding, Severity
 from netkit.core.net import protocol_name
 from netkit.flowlogs.findings.trust import Trust, counted_finding, span
-from netkit.flowlogs.findings.words import clock, counted, flow_command, size
+from netkit.flowlogs.findings.words import clock, counted, size
 from netkit.flowlogs.names import AddressBook, service_name
 
 
@@ -27,7 +27,7 @@ def scan_findings(scans: pd.DataFrame, sweeps: pd.DataFrame, book: AddressBook, 
         )
         # The internet scans everybody: what was refused did no harm.
         severity: Severity = "high" if inside else "medium" if row["reached"] else "info"
-        step = flow_command(trust.source, row["srcaddr"])
+        step = trust.again(row["srcaddr"])
         evidence = {
             name: row[name] for name in ("srcaddr", "ports", "targets", "rejected", "accepted", "reached")
         } | span(row)
@@ -39,7 +39,7 @@ def scan_findings(scans: pd.DataFrame, sweeps: pd.DataFrame, book: AddressBook, 
         claim = f"{book.label(row['srcaddr'])} tried {where} on {row['hosts']} hosts and was refused {row['rejected']} times since {clock(row['first_seen'])}"
         evidence = {name: row[name] for name in ("srcaddr", "dstport", "hosts", "rejected")} | span(row)
         seen = trust.rests_on((), row["first_seen"], row["last_seen"])
-        step = flow_command(trust.source, row["srcaddr"])  # a monitor, or a backup? else look at the host
+        step = trust.again(row["srcaddr"])  # a monitor, or a backup? else look at the host
         found.append(
             counted_finding(
                 "FLOW-HOST-SWEEP", "medium" if inside else "info", (row["srcaddr"],), claim, evidence, seen, step
@@ -72,7 +72,7 @@ def guessing_findings(guesses: pd.DataFrame, book: AddressBook, trust: Trust) ->
             name: row[name]
             for name in ("srcaddr", "dstaddr", "dstport", "connections", "packets_per_connection", "bytes")
         } | span(row)
-        step = flow_command(trust.source, row["srcaddr"], row["dstaddr"])
+        step = trust.again(row["srcaddr"], row["dstaddr"])
         limits = ("flow logs do not say whether a login succeeded: the host's own log does",)
         seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
         subject = (row["interface_id"], row["srcaddr"])
@@ -101,7 +101,7 @@ def new_talker_findings(talkers: pd.DataFrame, book: AddressBook, trust: Trust, 
         } | span(row)
         severity: Severity = "medium" if outside and row["bytes_sent"] >= 10_000_000 else "low"
         seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
-        step = flow_command(trust.source, row["client"], row["server"])
+        step = trust.again(row["client"], row["server"])
         limits: tuple[str, ...] = ("new means: not in the baseline window",)
         unsure = row.get("known_by", "") == "none"
         if unsure:
@@ -138,7 +138,7 @@ def egress_findings(spikes: pd.DataFrame, book: AddressBook, trust: Trust) -> li
             for name in ("client", "server", "server_port", "bytes_sent", "baseline_bytes", "active_hours")
         } | span(row)
         seen = trust.rests_on([row["interface_id"]], row["first_seen"], row["last_seen"])
-        step = flow_command(trust.source, row["client"], row["server"])
+        step = trust.again(row["client"], row["server"])
         found.append(
             counted_finding(
                 "FLOW-EGRESS-SPIKE", "high", (row["interface_id"], row["server"]), claim, evidence, seen, step

@@ -28,6 +28,7 @@ class Trust:
     records   first and last second of the source's records, in the window or not; None where that is not known
     statuses  whether the log has log-status: without it nobody can see that records were lost
     source    what was opened, for commands that open it again
+    files     whether that is files alone: no account to ask
     """
 
     window: Window
@@ -37,6 +38,15 @@ class Trust:
     records: tuple[int, int] | None = None
     statuses: bool = True
     source: str = ""
+    files: bool = False
+
+    def again(self, one: str = "", other: str = "", **more: object) -> str:
+        """The command line that opens this log again, in the same window: on one host, on one pair, or on all."""
+        window = {
+            "window_start": f"{self.window.start:%Y-%m-%dT%H:%M:%SZ}",
+            "window_end": f"{self.window.end:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        return flow_command(self.source, one, other, **{**window, "baseline_start": "", **more})
 
     @property
     def elsewhere(self) -> bool:
@@ -167,7 +177,7 @@ def coverage_findings(trust: Trust, unlogged: Sequence[str] = (), inventory: Seq
                 (),
                 claim,
                 {"malformed_lines": skipped, "examples": examples},
-                flow_command(trust.source),  # its table of coverage says which files
+                trust.again(),  # its table of coverage says which files
             )
         )
     if unlogged:
@@ -192,7 +202,7 @@ def _elsewhere_finding(trust: Trust) -> Finding:
     claim = f"The records of this source are from {clock(first)} to {clock(last)}; none is in {trust.window}"
     evidence = {"first_record": clock(first), "last_record": clock(last)}
     window = {"window_start": _instant(first), "window_end": _instant(last + 1), "baseline_start": ""}
-    step = flow_command(trust.source, **window)
+    step = trust.again(**window)
     seen = Coverage(*_place(trust), f"flow logs, {trust.window}", "empty", 0, note=claim)
     return Finding("FLOW-COVERAGE-GAP", "inconclusive", "medium", (), claim, evidence, (NEVER_LOGGED,), (seen,), step)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from netkit.core.commandline import run_command
+from netkit.core.commandline import incident_command, run_command
 from netkit.core.net import protocol_name
 
 NEVER_LOGGED = (
@@ -54,6 +54,26 @@ def reachability_command(source: str, destination: str, protocol: int, port: int
     ends = {"source": source, "destination": destination}
     asked = port if port > 0 else -1
     return run_command("40_reachability_debugging", **ends, protocol=protocol_name(protocol), port=asked, vpc=vpc)
+
+
+def since_when_command(
+    source: str, destination: str, protocol: int, port: int, interface: str, first: float, last: float
+) -> str:
+    """The command line that opens the incident notebook on this question, from an hour before it began to three hours after.
+
+    Reading live costs by the hour, so a long trouble is not read to its end.
+    """
+    start = datetime.fromtimestamp(first // 3600 * 3600, UTC) - timedelta(hours=1)
+    end = datetime.fromtimestamp(-(-max(min(last, first + 10800), first + 1) // 3600) * 3600, UTC)
+    vpc = interface if interface.startswith("eni-") else None
+    return incident_command(source, destination, protocol_name(protocol), port, vpc=vpc, start=start, end=end)
+
+
+def with_files(command: str, source: str, destination: str, protocol: int, port: int) -> str:
+    """What is possible with files alone: the flow by hand, and in words what a snapshot of that account would tell."""
+    service = protocol_name(protocol) + (f"/{port}" if port > 0 else "")
+    told = f"which rule it is these files do not say: 40_reachability_debugging does, with a snapshot of that account ({source} to {destination}, {service})"
+    return f"{command}\n# {told}"
 
 
 def flow_command(source: str, one: str = "", other: str = "", **more: object) -> str:
