@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from netkit.incident.atoms import Observation, frame, once
 from netkit.incident.blame import change_of, related
 from netkit.incident.derive import derive
 from netkit.incident.evidence import Evidence, read_folder
-from netkit.incident.faults import INSUFFICIENT, NOT_THE_NETWORK, catalogue
+from netkit.incident.faults import INSUFFICIENT, NOT_THE_NETWORK, Fault, catalogue
 from netkit.incident.findings import findings
 from netkit.incident.rank import Hypothesis, Ranked, rank
 from netkit.incident.scene import Scene
@@ -194,16 +195,23 @@ def _passes(scene: Scene, resource: str) -> bool:
 
 def _suspect(scene: Scene, code: str, resource: str, observations: Sequence[Observation]) -> Hypothesis:
     fault = catalogue()[code]
-    own = [
-        one.since
-        for one in observations
-        if one.atom in fault.decides and one.subject == resource and one.since is not None
-    ]
-    began = scene.onset.time or min(own, default=None)
+    began = _began(scene, fault, resource, observations)
     change = change_of(scene, fault, resource, began)
     if change is None:
         return Hypothesis(code, resource, began)
     return Hypothesis(code, resource, change.time, change.actor, str(change), change.event_id)
+
+
+def _began(scene: Scene, fault: Fault, resource: str, observations: Sequence[Observation]) -> datetime | None:
+    """When it began: the first failure, or before that what another system saw of this fault (a counter that rises, an answer, an alert)."""
+    own = [
+        one.since
+        for one in observations
+        if one.since is not None and one.state == "seen" and one.subject in (resource, "")
+        if fault.predicts.get(one.atom) in ("must", "likely") and (one.atom in fault.decides or one.atom[0] in "mdop")
+    ]
+    times = [*own, *([scene.onset.time] if scene.onset.time else [])]
+    return min(times, default=None)
 
 
 def _ranked(rows: Iterable[Ranked]) -> pd.DataFrame:
