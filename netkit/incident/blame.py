@@ -100,13 +100,18 @@ def _balanced(taken: Taken, resource: str) -> set[str]:
 
 
 def _zoned(taken: Taken, name: str) -> set[str]:
-    """The private zones that hold a name."""
+    """The private zones that hold a name, and the endpoints of the service that it is of."""
     zones = [
         zone
         for _, record in taken.snapshot.records("HostedZonesByVpc")
         for zone in record.get("HostedZoneSummaries") or ()
     ]
-    return {str(zone.get("HostedZoneId", "")) for zone in zones if under(name, str(zone.get("Name", "")))}
+    found = {str(zone.get("HostedZoneId", "")) for zone in zones if under(name, str(zone.get("Name", "")))}
+    for _, one in taken.snapshot.records("VpcEndpoints"):
+        parts = str(one.get("ServiceName", "")).split(".")[2:]  # com.amazonaws.REGION.SERVICE
+        if len(parts) >= 2 and under(name, ".".join([*reversed(parts[1:]), parts[0], "amazonaws.com"])):
+            found.add(str(one.get("VpcEndpointId", "")))
+    return found
 
 
 def _inspected(taken: Taken, found: set[str]) -> set[str]:
@@ -158,8 +163,15 @@ def change_of(scene: Scene, fault: Fault, resource: str, began: datetime | None)
 
 def _names(write: Write, ids: set[str]) -> bool:
     """Whether a write names one of the ids, or a part of it: a listener's ARN begins as its balancer's, but for one word."""
+    if any(_is_name(one) and one.rstrip(".").lower() in str(write.request).lower() for one in ids):
+        return True
     pairs = [(one, name) for one in _plain(write.ids) for name in _plain(ids)]
     return any(one == name or one.startswith(f"{name}/") or name.startswith(f"{one}/") for one, name in pairs)
+
+
+def _is_name(word: str) -> bool:
+    """Whether an id is a name in DNS."""
+    return "." in word and ":" not in word and not word.replace(".", "").isdigit()
 
 
 def _plain(ids: Iterable[str]) -> list[str]:

@@ -9,6 +9,18 @@ from typing import Any
 from netkit.incident.atoms import Observation
 from netkit.incident.scene import Scene
 
+
+def _forwarders(scene: Scene, observations: Sequence[Observation]) -> Iterator[Observation]:
+    """Resolver rules and endpoints that were written, where names fail with SERVFAIL: the forwarder that such an answer does not name."""
+    if not any(one.atom == "d-dns-forwarding-fails" and one.state == "seen" for one in observations):
+        return
+    for write in scene.evidence.trail.writes:
+        if write.service == "route53resolver" and not write.refused:
+            for one in write.ids:
+                if one.startswith("rslvr-"):
+                    yield Observation("t-dns-forwarding-fails", one, "seen", str(write), write.time, (write.event_id,))
+
+
 _EDGES = ("c-vpn-tunnel-down", "m-vpn-tunnel-down", "c-bgp-prefix-limit", "m-bgp-prefix-limit", "m-dx-down")
 
 
@@ -22,6 +34,7 @@ def derive(scene: Scene, observations: Sequence[Observation]) -> Iterator[Observ
             "seen" if wrong else "seen-not",
             wrong[0].says if wrong else "routes keep to their own zone's endpoint",
         )
+    yield from _forwarders(scene, observations)
     down = [one for one in observations if one.atom in _EDGES and one.state == "seen"] if scene.beyond else []
     if scene.snapshots:
         says = "; ".join(sorted({one.says for one in down})) if down else "no edge of the network is seen to be down"

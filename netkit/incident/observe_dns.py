@@ -34,7 +34,16 @@ def observe(scene: Scene) -> Iterator[Observation]:
 
 def _names(scene: Scene, own: pd.DataFrame) -> Iterator[Observation]:
     """The atoms of each name, and whether any name fails at all."""
-    found = [one for name, queries in own.groupby("name", sort=True) for one in _of_name(scene, str(name), queries)]
+    asked = {str(name) for name in own["name"].unique()}
+    plain = {
+        name for name in asked if not any(name != other and name.startswith(other) for other in asked)
+    }  # no search-domain variants
+    found = [
+        one
+        for name, queries in own.groupby("name", sort=True)
+        if name in plain
+        for one in _of_name(scene, str(name), queries)
+    ]
     yield from found
     first = min((one.since for one in found if one.since is not None), default=None)
     says = (
@@ -70,8 +79,9 @@ def _of_name(scene: Scene, name: str, queries: pd.DataFrame) -> Iterator[Observa
         )
     failing = queries[queries["rcode"] == "SERVFAIL"]
     if len(failing) >= 2 and _goes_on(failing, answered):
-        yield Observation(
-            "d-dns-forwarding-fails", name, "seen", f"{name}: {len(failing)} answers SERVFAIL", failing["time"].min()
+        says = f"{name}: {len(failing)} answers SERVFAIL"
+        yield from (
+            Observation("d-dns-forwarding-fails", one, "seen", says, failing["time"].min()) for one in (name, "")
         )
     public = answered[answered["answers"].map(_public)]
     private = answered[answered["answers"].map(lambda answers: not _public(answers))]
