@@ -190,6 +190,7 @@ def _overlap(scene: Scene, taken: Taken) -> Iterator[Said]:
         str(one.get("TransitGatewayAttachmentId", "")): str(one.get("CreationTime", ""))
         for _, one in taken.snapshot.records("TransitGatewayVpcAttachments")
     }
+    old = {name for _, name in network_of(scene.before.snapshot).attachments} if scene.before is not None else set()
     held = [one for one in network.attachments.values() if one.resource in network.vpcs]
     for number, one in enumerate(held):
         for other in held[number + 1 :]:
@@ -198,7 +199,7 @@ def _overlap(scene: Scene, taken: Taken) -> Iterator[Said]:
                 and {one.resource, other.resource} & scene.components
                 and _meet(taken, one.resource, other.resource)
             ):
-                newer = max((one, other), key=lambda each: (made.get(each.id, ""), each.id))
+                newer = max((one, other), key=lambda each: (each.id not in old, made.get(each.id, ""), each.id))
                 yield "c-tgw-overlapping-cidr", newer.id, f"{one.resource} and {other.resource} have overlapping blocks"
 
 
