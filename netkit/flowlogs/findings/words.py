@@ -71,8 +71,9 @@ def since_when_command(
 
 def with_files(command: str, source: str, destination: str, protocol: int, port: int) -> str:
     """What is possible with files alone: the flow by hand, and in words what a snapshot of that account would tell."""
-    service = protocol_name(protocol) + (f"/{port}" if port > 0 else "")
-    told = f"which rule it is these files do not say: 40_reachability_debugging does, with a snapshot of that account ({source} to {destination}, {service})"
+    pair = {"source": source, "destination": destination, "protocol": protocol_name(protocol)}
+    words = run_command("40_reachability_debugging", **pair, port=port if port > 0 else -1).partition(" -p ")[2]
+    told = f"which rule it was these files do not say; 40_reachability_debugging does, with a snapshot of that account: -p {words} -p snapshot FOLDER"
     return f"{command}\n# {told}"
 
 
