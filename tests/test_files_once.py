@@ -101,6 +101,7 @@ def test_a_question_that_shares_answers_as_alone(
     if catalogue()[name].missing([COLUMNS[one.replace("-", "_")].column for one in BARE]) == ():
         (tmp_path / "b.log").write_text(lines(seed + 50, 300, BARE))
     given = {"baseline_start": T0} if name not in SHARING else {}
+    given |= {"min_bytes": 1, "factor": 0.01} if name == "egress_spikes" else {}
     together = asked(tmp_path, name, **given)
     words = shared._MOST_WORDS
     monkeypatch.setattr(shared, "_MOST_WORDS", 0)
