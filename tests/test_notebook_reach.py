@@ -106,6 +106,6 @@ def test_armed_it_opens_the_way_and_teardown_closes_it_again(tmp_path: Path) -> 
 ])  # fmt: skip
 def test_bad_input_is_told_in_three_lines(tmp_path: Path, values: tuple[str, str], words: str) -> None:
     status, said = headless(ROOT / "parameters/sandbox/40_reachability_debugging.yaml", tmp_path / "out", "-p", *values)
-    assert status == 1
+    assert status == 2
     assert words in said
     assert "Traceback" not in said

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netkit.core.errors import InputError, ParameterError
-from netkit.core.model import Window
+from netkit.core.model import RETENTION_DAYS, Window
 from netkit.core.net import parse_address, parse_cidr, protocol_number
 from netkit.core.session import refuse_target
 
@@ -24,8 +24,7 @@ _CHOICES: Mapping[str, Sequence[Any]] = {
     "file_format": ("parquet", "plain-text"),
     "resource_type": ("VPC", "Subnet", "NetworkInterface", "TransitGateway", "TransitGatewayAttachment"),
     "aggregation_s": (60, 600),
-    # PutRetentionPolicy; 0 is ours for "for ever"
-    "retention_days": (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+    "retention_days": (0, *RETENTION_DAYS),  # 0 is ours for "for ever"
 }  # fmt: skip
 _RANGES: Mapping[str, tuple[int, int]] = {
     "port": (-1, 65535),
@@ -85,7 +84,10 @@ def _plain(name: str, value: Any) -> None:
 def _closed(name: str, value: Any) -> None:
     if name in _CHOICES and isinstance(value, type(_CHOICES[name][0])) and value not in _CHOICES[name]:
         shown = ", ".join(str(one) or '""' for one in _CHOICES[name])
-        raise ParameterError(f"{name}: {value!r} is not one of {shown}", subject=name)
+        near = (
+            f"the nearest is {min(_CHOICES[name], key=lambda one: abs(one - value))}" if isinstance(value, int) else ""
+        )
+        raise ParameterError(f"{name}: {value!r} is not one of {shown}", subject=name, hint=near)
 
 
 def _ranged(name: str, value: Any) -> None:
