@@ -35,6 +35,9 @@ docs: $(READY)  ## the documentation in site/, with a run of each notebook in th
 bench: $(READY)  ## ours beside its peers, as ratios
 	$(BIN)/python -m bench
 
+trino: $(READY)  ## all VPC queries on a real Trino beside DuckDB; skipped without Maven or a JDK from 24 on (JAVA_HOME)
+	$(BIN)/python -m bench.trino
+
 check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

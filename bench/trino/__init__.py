@@ -1,0 +1,1 @@
+"""An optional check: the queries on a real Trino, beside DuckDB."""
