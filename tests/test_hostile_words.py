@@ -26,6 +26,7 @@ from test_show import conversations
 import netkit
 from netkit.core import look
 from netkit.core.awscli import aws_command
+from netkit.core.look import Folded
 from netkit.core.model import Blocker, Coverage, Finding, Hop, Unknown, Verdict, Window
 from netkit.core.plan import Action, Found, Owner, Plan, Step, Undo
 from netkit.core.session import Session
@@ -92,7 +93,12 @@ def run(word: str) -> Run:
     return Run(word, word, word, word, DAY)
 
 
+def folded(word: str) -> Any:
+    return Folded(word, word)
+
+
 SHOWN: dict[str, Callable[[str], Any]] = {
+    "Folded": folded,
     "Finding": finding, "Verdict": verdict, "Plan": plan, "Fix": fix, "Capture": capture, "Subject": subject, "FlowLogs": flow_logs, "Run": run,
 }  # fmt: skip
 
@@ -262,7 +268,7 @@ def test_jupyterlab_in_chromium_runs_nothing_of_others(tmp_path: Path) -> None:
         cidr = tab.get_by_placeholder("10.0.1.0/24")
         cidr.fill(HTML[1])
         cidr.press("Enter")
-        tab.wait_for_selector(".widget-html span[style*=color]", timeout=30_000)
+        tab.wait_for_selector(".widget-html span[style*=border-left]", timeout=30_000)
         assert HTML[1] in tab.locator(".widget-html").first.inner_text()
         assert tab.evaluate("window.owned") is None
         assert astray == []

@@ -102,7 +102,7 @@ def test_armed_it_opens_the_way_and_teardown_closes_it_again(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("values", "words"), [
     (("source", "no-such-host"), "nothing in this snapshot is named no-such-host"),
-    (("snapshot", "no/such/folder"), "there is no folder"),
+    (("snapshot", "no/such/folder"), "there is no file or folder"),
 ])  # fmt: skip
 def test_bad_input_is_told_in_three_lines(tmp_path: Path, values: tuple[str, str], words: str) -> None:
     status, said = headless(ROOT / "parameters/sandbox/40_reachability_debugging.yaml", tmp_path / "out", "-p", *values)

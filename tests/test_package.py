@@ -173,7 +173,9 @@ def test_the_library_works_without_extras_and_says_what_is_missing(tmp_path: Pat
         env=os.environ | {"NETKIT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.stderr == ""
-    said = "the sandbox needs moto, flask, flask_cors, sqlglot, werkzeug, not installed here\nnext: pip install 'netkit[sandbox]'\n"
+    said = (
+        "the sandbox needs moto, flask, flask_cors, werkzeug, not installed here\nnext: pip install 'netkit[sandbox]'\n"
+    )
     assert done.stdout == said * 2
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from netkit.core.errors import MissingExtra
 
 EXTRAS = {
-    "sandbox": ("moto", "flask", "flask_cors", "sqlglot", "werkzeug"),
+    "sandbox": ("moto", "flask", "flask_cors", "werkzeug"),
     "lab": ("jupyterlab", "jupyter_server"),
 }
 """Extra -> the modules that it brings (a test holds them equal to pyproject.toml's)."""
