@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from netkit.incident.atoms import Observation
+from netkit.incident.atoms import Observation, State
 from netkit.incident.scene import ACK, FIN, RST, SYN, Scene
 from netkit.mirror.capture import Capture
 
@@ -57,7 +57,8 @@ def observe(scene: Scene) -> Iterator[Observation]:
                 ("captures",),
             )
         elif looked:
-            yield Observation(atom, "", "seen-not", f"in {len(found)} of {looked} conversations")
+            state: State = "could-not-see" if found else "seen-not"  # once is under the threshold, and is not absence
+            yield Observation(atom, "", state, f"in {len(found)} of {looked} conversations")
 
 
 def _ours(scene: Scene, capture: Capture) -> Iterator[tuple[int, Any]]:
